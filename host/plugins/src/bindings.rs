@@ -1,0 +1,50 @@
+//! The host's side of the contract, generated from `wit/`.
+//!
+//! One small world for each capability: a world whose exports are missing is how an absent capability is found.
+//! The worlds share one set of Rust types.
+#![allow(
+    missing_debug_implementations,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::use_self,
+    clippy::uninlined_format_args,
+    reason = "generated code"
+)]
+
+pub(crate) mod describes {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "describes",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub(crate) mod reads_webhooks {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "reads-webhooks",
+        additional_derives: [PartialEq],
+        with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
+    });
+}
+
+pub(crate) mod controls_calls {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "controls-calls",
+        additional_derives: [PartialEq],
+        imports: { "jackfield:provider/http.send": async },
+        exports: { default: async },
+        with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
+    });
+}
+
+pub(crate) mod carries_media {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "carries-media",
+        additional_derives: [PartialEq],
+        with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
+    });
+}

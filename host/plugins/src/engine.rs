@@ -1,0 +1,97 @@
+//! The serving engine: pooled where the address space allows, with an epoch that moves every millisecond.
+
+use std::thread;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::limits::{GuestLimits, TICK};
+
+/// How instances get their memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pooling {
+    /// Pooled if the machine grants the address space, else on demand; the log says which.
+    #[default]
+    Auto,
+    /// Pooled, or the start fails.
+    On,
+    /// A fresh mapping for each instance: slower, needs little address space.
+    Off,
+}
+
+/// Everything of the configuration that decides what compiled code looks like; compiling and serving engines share it.
+fn base() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true);
+    config.epoch_interruption(true);
+    config.concurrency_support(false);
+    // Dropping a generation must not stall on unwinder registries; our own backtraces don't need them.
+    config.native_unwind_info(false);
+    config.max_wasm_stack(256 << 10);
+    config.async_stack_size(512 << 10);
+    config
+}
+
+/// A throw-away engine: wasmtime 48 keeps register-allocator contexts for as long as an engine lives.
+pub(crate) fn compiling() -> wasmtime::Result<Engine> {
+    let mut config = base();
+    // Compilation may not take every core from the audio loop.
+    config.parallel_compilation(false);
+    Engine::new(&config)
+}
+
+/// The engine that serves, and whether it is pooled.
+pub(crate) fn serving(limits: &GuestLimits, pooling: Pooling) -> wasmtime::Result<(Engine, bool)> {
+    let pooled = || {
+        let mut config = base();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        Engine::new(&config)
+    };
+    let (engine, is_pooled) = match pooling {
+        Pooling::On => (pooled()?, true),
+        Pooling::Off => (Engine::new(&base())?, false),
+        Pooling::Auto => match pooled() {
+            Ok(engine) => (engine, true),
+            Err(error) => {
+                tracing::warn!(%error, "no address space for pooled instances; webhooks cost more CPU");
+                (Engine::new(&base())?, false)
+            }
+        },
+    };
+    tick(&engine)?;
+    Ok((engine, is_pooled))
+}
+
+fn pool(limits: &GuestLimits) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    let instances = limits.instances;
+    pool.total_component_instances(instances);
+    // A component is its own module plus up to two of wit-component's that tie imports to its memory.
+    pool.total_core_instances(instances.saturating_mul(3));
+    pool.max_core_instances_per_component(4);
+    pool.total_memories(instances);
+    pool.max_memories_per_component(1);
+    pool.total_tables(instances.saturating_mul(2));
+    pool.max_tables_per_component(4);
+    pool.table_elements(4_096);
+    pool.max_memory_size(limits.memory);
+    // Only `calls` exports run on fibers.
+    pool.total_stacks(instances.min(512));
+    // What a webhook touches stays mapped, so that the next one takes no page faults.
+    pool.linear_memory_keep_resident(128 << 10);
+    pool.table_keep_resident(4 << 10);
+    pool
+}
+
+/// Moves the epoch from a plain thread for as long as the engine lives.
+fn tick(engine: &Engine) -> wasmtime::Result<()> {
+    let engine = engine.weak();
+    let beat = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    thread::Builder::new().name("guest-epoch".to_owned()).spawn(beat)?;
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! One loaded build of a plugin, named by the SHA-256 of its bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use crate::bindings::carries_media::CarriesMediaPre;
+use crate::bindings::controls_calls::{ControlsCalls, ControlsCallsPre};
+use crate::bindings::describes::DescribesPre;
+use crate::bindings::reads_webhooks::ReadsWebhooksPre;
+use crate::contract::Surface;
+use crate::fault::GuestError;
+use crate::guest::{self, CallsGuest, MediaGuest, NO_WAY_OUT, WebhookGuest};
+use crate::limits::{GuestLimits, GuestState};
+use crate::outbound::Outbound;
+use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
+
+const HTTP: &str = "jackfield:provider/http@0.1.0";
+
+/// A component that passed admission, ready to be instantiated.
+pub struct Generation {
+    digest: String,
+    source: String,
+    loaded_at: u64,
+    provider: Provider,
+    capabilities: Capabilities,
+    pub(crate) engine: Engine,
+    pub(crate) limits: GuestLimits,
+    counters: Counters,
+    calls: AtomicUsize,
+}
+
+/// The interfaces a component exports, linked. Absent ones are `None`.
+#[derive(Clone)]
+pub(crate) struct Capabilities {
+    pub(crate) describes: DescribesPre<GuestState>,
+    webhooks: Option<ReadsWebhooksPre<GuestState>>,
+    calls: Option<ControlsCallsPre<GuestState>>,
+    media: Option<CarriesMediaPre<GuestState>>,
+}
+
+/// What happened in a generation's guests since it was loaded.
+#[derive(Debug, Default)]
+struct Counters {
+    traps: AtomicU64,
+    deadlines: AtomicU64,
+    bad_results: AtomicU64,
+}
+
+/// A copy of the counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GuestFaults {
+    /// Panics, bad accesses, stack overflows.
+    pub traps: u64,
+    /// Exports that ran out of time.
+    pub deadlines: u64,
+    /// Results the host could not take.
+    pub bad_results: u64,
+}
+
+/// Keeps a generation in memory while a call uses it.
+#[derive(Debug)]
+pub struct Pin(Arc<Generation>);
+
+impl Capabilities {
+    /// Links the component twice: `calls` gets the way out, everything else gets a refusal in its place.
+    pub(crate) fn link(engine: &Engine, component: &Component, surface: &Surface) -> wasmtime::Result<Self> {
+        let pure = pure_linker(engine, surface)?.instantiate_pre(component)?;
+        let with_io = || -> wasmtime::Result<InstancePre<GuestState>> { io_linker(engine)?.instantiate_pre(component) };
+        let has = |interface: &str| surface.exports(interface);
+        Ok(Self {
+            describes: DescribesPre::new(pure.clone())?,
+            webhooks: has("webhooks").then(|| ReadsWebhooksPre::new(pure.clone())).transpose()?,
+            calls: has("calls").then(|| ControlsCallsPre::new(with_io()?)).transpose()?,
+            media: has("media").then(|| CarriesMediaPre::new(pure)).transpose()?,
+        })
+    }
+
+    /// Instantiates each interface once, which is when wasmtime compares the functions' types.
+    pub(crate) async fn type_check(&self, fresh: impl Fn() -> Store<GuestState>) -> wasmtime::Result<()> {
+        self.describes.instantiate(&mut fresh())?;
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.instantiate(&mut fresh())?;
+        }
+        if let Some(media) = &self.media {
+            media.instantiate(&mut fresh())?;
+        }
+        if let Some(calls) = &self.calls {
+            calls.instantiate_async(&mut fresh()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn pure_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = Linker::new(engine);
+    if surface.imports("http") {
+        linker.instance(HTTP)?.func_wrap("send", |_, (_request,): (HttpRequest,)| {
+            Ok((Err::<HttpResponse, HttpError>(HttpError::Denied(NO_WAY_OUT.to_owned())),))
+        })?;
+    }
+    Ok(linker)
+}
+
+fn io_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = Linker::new(engine);
+    linker.instance(HTTP)?.func_wrap_async("send", |mut store, (request,): (HttpRequest,)| {
+        Box::new(async move {
+            let answer: Result<HttpResponse, HttpError> = match guest::outbound(store.data_mut()) {
+                Ok(outbound) => outbound.send(request).await,
+                Err(reason) => Err(HttpError::Denied(reason)),
+            };
+            // Waiting was not the guest's doing: its time starts afresh.
+            let ticks = store.data_mut().budget.start(false);
+            store.set_epoch_deadline(ticks);
+            Ok((answer,))
+        })
+    })?;
+    Ok(linker)
+}
+
+impl Generation {
+    pub(crate) fn new(
+        digest: String,
+        source: String,
+        loaded_at: u64,
+        provider: Provider,
+        capabilities: Capabilities,
+        engine: Engine,
+        limits: GuestLimits,
+    ) -> Self {
+        let (counters, calls) = (Counters::default(), AtomicUsize::new(0));
+        Self { digest, source, loaded_at, provider, capabilities, engine, limits, counters, calls }
+    }
+
+    /// SHA-256 of the component's bytes, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Where the bytes came from: `stock`, `folder`, `api`.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Unix milliseconds.
+    pub fn loaded_at(&self) -> u64 {
+        self.loaded_at
+    }
+
+    /// What `manifest.describe` said at admission.
+    pub fn describe(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Does it read webhooks?
+    pub fn reads_webhooks(&self) -> bool {
+        self.capabilities.webhooks.is_some()
+    }
+
+    /// Does it carry media?
+    pub fn carries_media(&self) -> bool {
+        self.capabilities.media.is_some()
+    }
+
+    /// Does it control calls?
+    pub fn controls_calls(&self) -> bool {
+        self.capabilities.calls.is_some()
+    }
+
+    /// Calls that hold this generation now.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong in its guests so far.
+    pub fn faults(&self) -> GuestFaults {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        GuestFaults {
+            traps: read(&self.counters.traps),
+            deadlines: read(&self.counters.deadlines),
+            bad_results: read(&self.counters.bad_results),
+        }
+    }
+
+    /// Holds the generation for a call, to be dropped when the call is over.
+    pub fn pin(self: &Arc<Self>) -> Pin {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Pin(Arc::clone(self))
+    }
+
+    /// `manifest.check` in a fresh store.
+    pub fn check(&self, account: &Account) -> Result<Vec<FieldProblem>, GuestError> {
+        let mut store = guest::store(self, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
+        guest::arm(&mut store, true);
+        let result = self
+            .capabilities
+            .describes
+            .instantiate(&mut store)
+            .and_then(|exports| exports.jackfield_provider_manifest().call_check(&mut store, account));
+        result.map_err(|error| self.fault("check", &error))
+    }
+
+    /// A fresh guest for one webhook.
+    pub fn webhooks(self: &Arc<Self>) -> Result<WebhookGuest, GuestError> {
+        let pre = self.capabilities.webhooks.as_ref().ok_or(GuestError::Absent("webhooks"))?;
+        let mut store = guest::store(self, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
+        guest::arm(&mut store, true);
+        let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("webhooks", &error))?;
+        Ok(WebhookGuest::new(Arc::clone(self), store, exports))
+    }
+
+    /// A guest for one media stream.
+    pub fn media(self: &Arc<Self>) -> Result<MediaGuest, GuestError> {
+        let pre = self.capabilities.media.as_ref().ok_or(GuestError::Absent("media"))?;
+        let mut store = guest::store(self, GuestState::new(&self.limits, self.limits.media_cpu, None));
+        guest::arm(&mut store, true);
+        let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("media", &error))?;
+        Ok(MediaGuest::new(Arc::clone(self), store, exports))
+    }
+
+    /// A fresh guest for one order to the provider, which may send through `outbound`.
+    pub async fn control(self: &Arc<Self>, outbound: Box<dyn Outbound>) -> Result<CallsGuest, GuestError> {
+        let pre = self.capabilities.calls.as_ref().ok_or(GuestError::Absent("calls"))?;
+        let state = GuestState::new(&self.limits, self.limits.webhook_cpu, Some(outbound));
+        let mut store = guest::store(self, state);
+        guest::arm(&mut store, false);
+        let exports: ControlsCalls =
+            pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("calls", &error))?;
+        Ok(CallsGuest::new(Arc::clone(self), store, exports))
+    }
+
+    fn fault(&self, export: &'static str, error: &wasmtime::Error) -> GuestError {
+        let error = GuestError::classify(export, error);
+        self.count(&error);
+        error
+    }
+
+    /// A start function may misbehave as any export may; a full pool is nobody's misdeed.
+    fn no_instance(&self, interface: &'static str, error: &wasmtime::Error) -> GuestError {
+        match self.fault(interface, error) {
+            GuestError::Result { reason, .. } => GuestError::NoInstance(reason),
+            error => error,
+        }
+    }
+
+    pub(crate) fn count(&self, error: &GuestError) {
+        let counter = match error {
+            GuestError::Trap { .. } => &self.counters.traps,
+            GuestError::Deadline { .. } => &self.counters.deadlines,
+            GuestError::Result { .. } => &self.counters.bad_results,
+            GuestError::NoInstance(_) | GuestError::Absent(_) => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(plugin = self.provider.name, digest = self.digest, %error, "plugin fault");
+    }
+}
+
+impl std::fmt::Debug for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generation").field("name", &self.provider.name).field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+impl Pin {
+    /// The generation held.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.0
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}

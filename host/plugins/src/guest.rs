@@ -1,0 +1,278 @@
+//! One guest at work: a store, and the exports of one interface as plain calls.
+//!
+//! A store that gave any error is spent and refuses further calls: after a trap wasmtime would too, after a fault in
+//! lifting a result it would not.
+
+use std::sync::Arc;
+
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::bindings::{carries_media::CarriesMedia, controls_calls::ControlsCalls, reads_webhooks::ReadsWebhooks};
+use crate::fault::GuestError;
+use crate::generation::Generation;
+use crate::limits::GuestState;
+use crate::outbound::Outbound;
+use crate::types::{
+    Account, Action, Binding, Call, Disproof, Event, Fault, Identity, Inspection, MediaCommand, MediaEvent, Message,
+    NumberPage, PlaceRequest, Placed, Proof, Request, Response, StreamSetup, TransferProgress, TransferStep,
+};
+
+/// Makes a store with its limits set. The deadline is armed for instantiation.
+pub(crate) fn store(generation: &Generation, state: GuestState) -> Store<GuestState> {
+    let mut store = Store::new(&generation.engine, state);
+    store.limiter(|state| &mut state.store);
+    store.set_hostcall_fuel(generation.limits.result);
+    store.epoch_deadline_callback(|mut store| -> wasmtime::Result<UpdateDeadline> { store.data_mut().budget.look() });
+    store
+}
+
+/// Sets the clock for one call.
+pub(crate) fn arm(store: &mut Store<GuestState>, by_cpu: bool) {
+    let ticks = store.data_mut().budget.start(by_cpu);
+    store.set_epoch_deadline(ticks);
+}
+
+/// Counts and sorts what went wrong, and marks the store as spent.
+fn settle<T>(
+    generation: &Generation,
+    spent: &mut bool,
+    export: &'static str,
+    result: wasmtime::Result<T>,
+) -> Result<T, GuestError> {
+    result.map_err(|error| {
+        *spent = true;
+        let error = GuestError::classify(export, &error);
+        generation.count(&error);
+        error
+    })
+}
+
+/// Calls an export of a synchronous guest.
+macro_rules! export {
+    ($self:ident, $interface:ident . $call:ident ( $($argument:expr),* ), $name:literal) => {{
+        if $self.spent {
+            return Err(GuestError::Result { export: $name, reason: "its store is spent".to_owned() });
+        }
+        arm(&mut $self.store, true);
+        let result = $self.exports.$interface().$call(&mut $self.store, $($argument),*);
+        settle(&$self.generation, &mut $self.spent, $name, result)
+    }};
+}
+
+/// Calls an export that may wait for IO, within its wall time.
+macro_rules! export_io {
+    ($self:ident, $call:ident ( $($argument:expr),* ), $name:literal) => {{
+        arm(&mut $self.store, false);
+        let wall = $self.generation.limits.calls_wall;
+        let exports = $self.exports.jackfield_provider_calls();
+        let call = exports.$call(&mut $self.store, $($argument),*);
+        match tokio::time::timeout(wall, call).await {
+            Ok(result) => settle(&$self.generation, &mut $self.spent, $name, result),
+            Err(_) => {
+                let error = GuestError::Deadline { export: $name };
+                $self.generation.count(&error);
+                Err(error)
+            }
+        }
+    }};
+}
+
+/// Reads webhooks and writes answers. One is made for each webhook.
+pub struct WebhookGuest {
+    generation: Arc<Generation>,
+    store: Store<GuestState>,
+    exports: ReadsWebhooks,
+    spent: bool,
+}
+
+impl WebhookGuest {
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: ReadsWebhooks,
+    ) -> Self {
+        Self { generation, store, exports, spent: false }
+    }
+
+    /// The generation this guest is an instance of.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// `webhooks.identify`.
+    pub fn identify(&mut self, request: &Request) -> Result<Option<Identity>, GuestError> {
+        export!(self, jackfield_provider_webhooks.call_identify(request), "identify")
+    }
+
+    /// `webhooks.authenticate`; `now` in Unix milliseconds.
+    pub fn authenticate(
+        &mut self,
+        account: &Account,
+        request: &Request,
+        now: u64,
+    ) -> Result<Result<Proof, Disproof>, GuestError> {
+        export!(self, jackfield_provider_webhooks.call_authenticate(account, request, now), "authenticate")
+    }
+
+    /// `webhooks.read`.
+    pub fn read(
+        &mut self,
+        account: &Account,
+        request: &Request,
+        hook: &str,
+    ) -> Result<Result<Vec<Event>, Fault>, GuestError> {
+        export!(self, jackfield_provider_webhooks.call_read(account, request, hook), "read")
+    }
+
+    /// `webhooks.reply`.
+    pub fn reply(
+        &mut self,
+        account: &Account,
+        call: Option<&Call>,
+        action: &Action,
+    ) -> Result<Result<Response, Fault>, GuestError> {
+        export!(self, jackfield_provider_webhooks.call_reply(account, call, action), "reply")
+    }
+}
+
+/// Translates one media stream for as long as it lasts.
+pub struct MediaGuest {
+    generation: Arc<Generation>,
+    store: Store<GuestState>,
+    exports: CarriesMedia,
+    spent: bool,
+}
+
+impl MediaGuest {
+    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: CarriesMedia) -> Self {
+        Self { generation, store, exports, spent: false }
+    }
+
+    /// `media.open`.
+    pub fn open(&mut self, account: &Account, call: &Call) -> Result<Result<StreamSetup, Fault>, GuestError> {
+        export!(self, jackfield_provider_media.call_open(account, call), "open")
+    }
+
+    /// `media.decode`.
+    pub fn decode(&mut self, message: &Message) -> Result<Result<Vec<MediaEvent>, Fault>, GuestError> {
+        export!(self, jackfield_provider_media.call_decode(message), "decode")
+    }
+
+    /// `media.encode`.
+    pub fn encode(&mut self, command: &MediaCommand) -> Result<Result<Vec<Message>, Fault>, GuestError> {
+        export!(self, jackfield_provider_media.call_encode(command), "encode")
+    }
+}
+
+/// Makes the provider's REST calls through the host. One is made for each order.
+pub struct CallsGuest {
+    generation: Arc<Generation>,
+    store: Store<GuestState>,
+    exports: ControlsCalls,
+    spent: bool,
+}
+
+impl CallsGuest {
+    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: ControlsCalls) -> Self {
+        Self { generation, store, exports, spent: false }
+    }
+
+    /// `calls.probe`.
+    pub async fn probe(mut self, account: &Account) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, call_probe(account), "probe")
+    }
+
+    /// `calls.place`; `now` in Unix milliseconds.
+    pub async fn place(
+        mut self,
+        account: &Account,
+        request: &PlaceRequest,
+        now: u64,
+    ) -> Result<Result<Placed, Fault>, GuestError> {
+        export_io!(self, call_place(account, request, now), "place")
+    }
+
+    /// `calls.find-placed`; `since` in Unix milliseconds.
+    pub async fn find_placed(
+        mut self,
+        account: &Account,
+        request: &PlaceRequest,
+        since: u64,
+    ) -> Result<Result<Option<Placed>, Fault>, GuestError> {
+        export_io!(self, call_find_placed(account, request, since), "find-placed")
+    }
+
+    /// `calls.answer`.
+    pub async fn answer(
+        mut self,
+        account: &Account,
+        call: &Call,
+        action: &Action,
+    ) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, call_answer(account, call, action), "answer")
+    }
+
+    /// `calls.hang-up`.
+    pub async fn hang_up(mut self, account: &Account, call: &Call) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, call_hang_up(account, call), "hang-up")
+    }
+
+    /// `calls.inspect`.
+    pub async fn inspect(mut self, account: &Account, call: &Call) -> Result<Result<Inspection, Fault>, GuestError> {
+        export_io!(self, call_inspect(account, call), "inspect")
+    }
+
+    /// `calls.transfer`.
+    pub async fn transfer(
+        mut self,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<Result<TransferProgress, Fault>, GuestError> {
+        export_io!(self, call_transfer(account, call, step), "transfer")
+    }
+
+    /// `calls.bind-number`; no webhook points the number away.
+    pub async fn bind_number(
+        mut self,
+        account: &Account,
+        number: &str,
+        webhook: Option<&str>,
+    ) -> Result<Result<Binding, Fault>, GuestError> {
+        export_io!(self, call_bind_number(account, number, webhook), "bind-number")
+    }
+
+    /// `calls.list-numbers`.
+    pub async fn list_numbers(
+        mut self,
+        account: &Account,
+        cursor: Option<&str>,
+    ) -> Result<Result<NumberPage, Fault>, GuestError> {
+        export_io!(self, call_list_numbers(account, cursor), "list-numbers")
+    }
+}
+
+/// What `http.send` does where a guest has no business sending: webhooks and media.
+pub(crate) const NO_WAY_OUT: &str = "requests can be sent from `calls` alone";
+
+/// The outbound of a store, if it has one.
+pub(crate) fn outbound(state: &mut GuestState) -> Result<&dyn Outbound, String> {
+    match state.requests_left.checked_sub(1) {
+        None => Err("this export has sent as many requests as it may".to_owned()),
+        Some(left) => {
+            state.requests_left = left;
+            state.outbound.as_deref().ok_or_else(|| NO_WAY_OUT.to_owned())
+        }
+    }
+}
+
+macro_rules! opaque_debug {
+    ($($guest:ident),*) => {$(
+        impl std::fmt::Debug for $guest {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($guest)).field("generation", &self.generation.digest()).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+opaque_debug!(WebhookGuest, MediaGuest, CallsGuest);

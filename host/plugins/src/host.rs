@@ -1,0 +1,274 @@
+//! The plugins that serve: which generation is current, which came before, and the one pointer that moves.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use wasmtime::Engine;
+
+use crate::admission::{Checker, Refusal, StageReport, Stages};
+use crate::cache::CompiledCache;
+use crate::contract::CONTRACT;
+use crate::engine::{self, Pooling};
+use crate::generation::{Generation, GuestFaults};
+use crate::limits::GuestLimits;
+
+/// Loads, checks, swaps and throws out plugins. Cheap to clone.
+#[derive(Clone)]
+pub struct PluginHost(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    pooled: bool,
+    limits: GuestLimits,
+    cache: Option<CompiledCache>,
+    slots: ArcSwap<BTreeMap<String, Arc<Slot>>>,
+    /// One promotion at a time; readers never wait for it.
+    promoting: Mutex<()>,
+}
+
+/// One plugin: its serving generation, and all that are still in memory, oldest first.
+#[derive(Default)]
+struct Slot {
+    current: ArcSwapOption<Generation>,
+    history: Mutex<Vec<Arc<Generation>>>,
+}
+
+/// New bytes that passed every check and have not been promoted.
+#[derive(Debug)]
+pub struct Candidate {
+    generation: Arc<Generation>,
+    stages: Stages,
+}
+
+/// What a promotion came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Admission {
+    /// The generation that is current now.
+    pub digest: String,
+    /// What it went through.
+    pub stages: Vec<StageReport>,
+}
+
+/// Why there was nothing to roll back to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackError {
+    #[error("no plugin is called `{0}`; GET plugins lists them")]
+    UnknownPlugin(String),
+    #[error("`{0}` has no earlier generation in memory to go back to")]
+    NoPrevious(String),
+}
+
+/// One plugin, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PluginSummary {
+    pub name: String,
+    pub display_name: String,
+    pub version: String,
+    /// The generation that new calls begin on.
+    pub digest: String,
+    pub source: String,
+    /// Unix milliseconds.
+    pub loaded_at_ms: u64,
+    /// The contract it speaks.
+    pub contract: &'static str,
+    pub generations: Vec<GenerationSummary>,
+}
+
+/// One generation, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct GenerationSummary {
+    pub digest: String,
+    pub version: String,
+    pub source: String,
+    /// Unix milliseconds.
+    pub loaded_at_ms: u64,
+    pub current: bool,
+    /// Calls that hold it now.
+    pub calls: usize,
+    pub traps: u64,
+    pub deadlines: u64,
+    pub bad_results: u64,
+}
+
+impl PluginHost {
+    /// Makes the engine. Without a cache every start compiles.
+    pub fn new(limits: GuestLimits, pooling: Pooling, cache: Option<CompiledCache>) -> wasmtime::Result<Self> {
+        let (engine, pooled) = engine::serving(&limits, pooling)?;
+        let (slots, promoting) = (ArcSwap::default(), Mutex::new(()));
+        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, slots, promoting })))
+    }
+
+    /// Are instances pooled?
+    pub fn pooled(&self) -> bool {
+        self.0.pooled
+    }
+
+    /// The bounds guests run under.
+    pub fn limits(&self) -> &GuestLimits {
+        &self.0.limits
+    }
+
+    /// Takes bytes through every stage but the last. `now` in Unix milliseconds.
+    pub async fn check(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
+        let Inner { engine, limits, cache, .. } = &*self.0;
+        let checker = Checker { engine, limits, cache: cache.as_ref() };
+        let (generation, stages) = checker.check(name, bytes, source, now).await?;
+        Ok(Candidate { generation: Arc::new(generation), stages })
+    }
+
+    /// Moves the pointer. Calls that run keep what they have.
+    pub fn promote(&self, candidate: Candidate) -> Admission {
+        let began = Instant::now();
+        let Candidate { generation, stages } = candidate;
+        let digest = generation.digest().to_owned();
+        let slot = self.slot(&generation.describe().name);
+        let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = slot.remember(generation);
+        slot.current.store(Some(generation));
+        let spare = slot.forget(self.0.limits.generations);
+        // Unmapping code takes its time; nobody should wait for it.
+        std::thread::spawn(move || drop(spare));
+        Admission { digest, stages: stages.promoted(began) }
+    }
+
+    /// Goes back to the generation before the current one. Compiles nothing.
+    pub fn rollback(&self, name: &str) -> Result<String, RollbackError> {
+        let slots = self.0.slots.load();
+        let slot = slots.get(name).ok_or_else(|| RollbackError::UnknownPlugin(name.to_owned()))?;
+        let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = slot.previous().ok_or_else(|| RollbackError::NoPrevious(name.to_owned()))?;
+        let digest = previous.digest().to_owned();
+        slot.current.store(Some(previous));
+        Ok(digest)
+    }
+
+    /// Names of the plugins that serve.
+    pub fn names(&self) -> Vec<String> {
+        self.serving().into_iter().map(|generation| generation.describe().name.clone()).collect()
+    }
+
+    /// The current generation of each plugin, by name.
+    pub fn serving(&self) -> Vec<Arc<Generation>> {
+        self.0.slots.load().values().filter_map(|slot| slot.current.load_full()).collect()
+    }
+
+    /// The generation that new calls of this provider begin on.
+    pub fn current(&self, name: &str) -> Option<Arc<Generation>> {
+        self.0.slots.load().get(name)?.current.load_full()
+    }
+
+    /// A generation in memory, current or not.
+    pub fn generation(&self, name: &str, digest: &str) -> Option<Arc<Generation>> {
+        let slots = self.0.slots.load();
+        let history = slots.get(name)?.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.iter().find(|generation| generation.digest() == digest).cloned()
+    }
+
+    /// Puts a checked generation at a call's disposal without making it current.
+    pub fn retain(&self, candidate: Candidate) -> Arc<Generation> {
+        let slot = self.slot(&candidate.generation.describe().name);
+        slot.remember(candidate.generation)
+    }
+
+    /// All plugins with their generations.
+    pub fn list(&self) -> Vec<PluginSummary> {
+        self.0.slots.load().values().filter_map(|slot| slot.summary()).collect()
+    }
+
+    fn slot(&self, name: &str) -> Arc<Slot> {
+        let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.0.slots.load();
+        if let Some(slot) = slots.get(name) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::new(Slot::default());
+        let mut more = BTreeMap::clone(&slots);
+        more.insert(name.to_owned(), Arc::clone(&slot));
+        self.0.slots.store(Arc::new(more));
+        slot
+    }
+}
+
+impl Slot {
+    /// Adds a generation as the newest; the same bytes again are the same generation, with its calls and counters.
+    fn remember(&self, generation: Arc<Generation>) -> Arc<Generation> {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = history.iter().position(|known| known.digest() == generation.digest());
+        let generation = known.map_or(generation, |index| history.remove(index));
+        history.push(Arc::clone(&generation));
+        generation
+    }
+
+    fn previous(&self) -> Option<Arc<Generation>> {
+        let current = self.current.load_full()?;
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = history.iter().position(|known| Arc::ptr_eq(known, &current))?;
+        index.checked_sub(1).and_then(|before| history.get(before).cloned())
+    }
+
+    /// Takes out the oldest generations that no call uses, down to `keep`.
+    fn forget(&self, keep: usize) -> Vec<Arc<Generation>> {
+        let current = self.current.load_full();
+        let is_current = |known: &Arc<Generation>| current.as_ref().is_some_and(|current| Arc::ptr_eq(current, known));
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut excess = history.len().saturating_sub(keep.max(1));
+        let (mut spare, mut kept) = (Vec::new(), Vec::new());
+        for generation in history.drain(..) {
+            if excess > 0 && generation.calls() == 0 && !is_current(&generation) {
+                excess -= 1;
+                spare.push(generation);
+            } else {
+                kept.push(generation);
+            }
+        }
+        *history = kept;
+        spare
+    }
+
+    fn summary(&self) -> Option<PluginSummary> {
+        let current = self.current.load_full()?;
+        let provider = current.describe();
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let generations = history.iter().rev().map(|known| summary_of(known, Arc::ptr_eq(known, &current))).collect();
+        Some(PluginSummary {
+            name: provider.name.clone(),
+            display_name: provider.display_name.clone(),
+            version: provider.version.clone(),
+            digest: current.digest().to_owned(),
+            source: current.source().to_owned(),
+            loaded_at_ms: current.loaded_at(),
+            contract: CONTRACT,
+            generations,
+        })
+    }
+}
+
+fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
+    let GuestFaults { traps, deadlines, bad_results } = generation.faults();
+    GenerationSummary {
+        digest: generation.digest().to_owned(),
+        version: generation.describe().version.clone(),
+        source: generation.source().to_owned(),
+        loaded_at_ms: generation.loaded_at(),
+        current,
+        calls: generation.calls(),
+        traps,
+        deadlines,
+        bad_results,
+    }
+}
+
+impl Candidate {
+    /// The checked generation.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+}
+
+impl std::fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginHost").field("plugins", &self.names()).field("pooled", &self.0.pooled).finish()
+    }
+}

@@ -1,0 +1,128 @@
+//! What a guest may use. Each figure is a setting.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::{StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+
+use crate::outbound::Outbound;
+
+/// Bounds on guests and on the files they come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestLimits {
+    /// Bytes of linear memory an instance may grow to.
+    pub memory: usize,
+    /// CPU time of one webhook or manifest export, and of one stretch of a `calls` export between requests.
+    pub webhook_cpu: Duration,
+    /// CPU time of one media message.
+    pub media_cpu: Duration,
+    /// Wall time of an export that does no IO; a machine that is busy elsewhere does not use it up as fast as CPU time.
+    pub wall: Duration,
+    /// Wall time of a `calls` export, its requests included.
+    pub calls_wall: Duration,
+    /// Bytes an export's result may make the host allocate.
+    pub result: usize,
+    /// Bytes of a plugin file.
+    pub upload: usize,
+    /// Instances alive at once, over all plugins: each media stream is one.
+    pub instances: u32,
+    /// Generations of one plugin that are kept for rollback, beside those that calls still use.
+    pub generations: usize,
+    /// Requests that one `calls` export may send.
+    pub requests: u32,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            memory: 32 << 20,
+            webhook_cpu: Duration::from_millis(50),
+            media_cpu: Duration::from_millis(5),
+            wall: Duration::from_secs(1),
+            calls_wall: Duration::from_secs(15),
+            result: 256 << 10,
+            upload: 16 << 20,
+            instances: 2_500,
+            generations: 8,
+            requests: 32,
+        }
+    }
+}
+
+/// How often the epoch moves. Deadlines are counted in it.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// What a store carries: its memory bound, its time, and for `calls` the way out.
+pub(crate) struct GuestState {
+    pub(crate) store: StoreLimits,
+    pub(crate) budget: Budget,
+    pub(crate) outbound: Option<Box<dyn Outbound>>,
+    pub(crate) requests_left: u32,
+}
+
+impl std::fmt::Debug for GuestState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GuestState").field("budget", &self.budget).finish_non_exhaustive()
+    }
+}
+
+impl GuestState {
+    pub(crate) fn new(limits: &GuestLimits, cpu: Duration, outbound: Option<Box<dyn Outbound>>) -> Self {
+        let store = StoreLimitsBuilder::new()
+            .memory_size(limits.memory)
+            .memories(1)
+            .tables(4)
+            .instances(8)
+            .table_elements(4_096)
+            .build();
+        Self { store, budget: Budget::new(cpu, limits.wall), outbound, requests_left: limits.requests }
+    }
+}
+
+/// CPU time measured on the thread that runs the guest, so that a busy machine does not look like a busy guest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    cpu: Duration,
+    wall: Duration,
+    /// Epochs passed since the call began; wall time at the resolution of [`TICK`].
+    epochs: u64,
+    cpu_at_start: Duration,
+    /// Unset for calls that hop between threads, where only wall time can be told.
+    by_cpu: bool,
+}
+
+impl Budget {
+    fn new(cpu: Duration, wall: Duration) -> Self {
+        Self { cpu, wall, epochs: 0, cpu_at_start: Duration::ZERO, by_cpu: true }
+    }
+
+    /// Starts the clock for one call and says when to look again, in epochs from now.
+    pub(crate) fn start(&mut self, by_cpu: bool) -> u64 {
+        self.by_cpu = by_cpu;
+        self.cpu_at_start = if by_cpu { thread_cpu() } else { Duration::ZERO };
+        self.epochs = ticks(self.cpu);
+        self.epochs
+    }
+
+    /// The deadline has come: is the budget really used up?
+    pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        let used = if self.by_cpu { thread_cpu().saturating_sub(self.cpu_at_start) } else { self.cpu };
+        let wall_left = ticks(self.wall).saturating_sub(self.epochs);
+        if used >= self.cpu || wall_left == 0 {
+            return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
+        }
+        let more = ticks(self.cpu - used).min(wall_left).max(1);
+        self.epochs += more;
+        Ok(UpdateDeadline::Continue(more))
+    }
+}
+
+fn ticks(duration: Duration) -> u64 {
+    let ticks = duration.as_millis() / TICK.as_millis().max(1);
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2) + 1
+}
+
+fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}

@@ -1,0 +1,100 @@
+//! Evaluates what a plugin says would make a request genuine. Secrets stay on this side.
+
+use ring::{hmac, signature};
+use subtle::ConstantTimeEq;
+
+use crate::types::{Check, EqualCheck, Hash, HmacCheck, Proof};
+
+/// Looks a secret up by its field's name.
+pub type Secrets<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+
+/// Does any of the checks hold? All are evaluated, so that time does not tell which one did.
+pub fn holds(proof: &Proof, secrets: Secrets<'_>) -> bool {
+    proof.any_of.iter().fold(false, |genuine, check| genuine | check_holds(check, secrets))
+}
+
+fn check_holds(check: &Check, secrets: Secrets<'_>) -> bool {
+    match check {
+        Check::Hmac(check) => hmac_holds(check, secrets),
+        Check::Equal(check) => equal_holds(check, secrets),
+        Check::Ed25519(check) => signature::UnparsedPublicKey::new(&signature::ED25519, &check.public_key)
+            .verify(&check.message, &check.signature)
+            .is_ok(),
+        Check::Verified => true,
+        Check::Other(_) => false,
+    }
+}
+
+fn hmac_holds(check: &HmacCheck, secrets: Secrets<'_>) -> bool {
+    let algorithm = match check.hash {
+        Hash::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        Hash::Sha256 => hmac::HMAC_SHA256,
+        Hash::Sha512 => hmac::HMAC_SHA512,
+    };
+    // An empty key would make a signature that anyone can compute.
+    let Some(secret) = secrets(&check.secret).filter(|secret| !secret.is_empty()) else { return false };
+    let key = hmac::Key::new(algorithm, secret.as_bytes());
+    hmac::verify(&key, &check.message, &check.digest).is_ok()
+}
+
+fn equal_holds(check: &EqualCheck, secrets: Secrets<'_>) -> bool {
+    let Some(secret) = secrets(&check.secret).filter(|secret| !secret.is_empty()) else { return false };
+    // Digests first, so that not even the length shows.
+    let digest = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest(secret).as_ref().ct_eq(digest(&check.value).as_ref()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proof(check: Check) -> Proof {
+        Proof { any_of: vec![check], signed_at: None, replay_key: None }
+    }
+
+    fn sha1(secret: &str, digest: Vec<u8>) -> Check {
+        let message = b"message".to_vec();
+        Check::Hmac(HmacCheck { secret: secret.to_owned(), hash: Hash::Sha1, message, digest })
+    }
+
+    fn signed(key: &str) -> Vec<u8> {
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes());
+        hmac::sign(&key, b"message").as_ref().to_vec()
+    }
+
+    fn secrets(name: &str) -> Option<&'static str> {
+        match name {
+            "token" => Some("right"),
+            "empty" => Some(""),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_hmac_holds_only_under_the_named_secret() {
+        assert!(holds(&proof(sha1("token", signed("right"))), &secrets));
+        assert!(!holds(&proof(sha1("token", signed("wrong"))), &secrets));
+        assert!(!holds(&proof(sha1("missing", signed("right"))), &secrets));
+    }
+
+    #[test]
+    fn an_empty_secret_or_digest_never_holds() {
+        assert!(!holds(&proof(sha1("empty", signed(""))), &secrets));
+        assert!(!holds(&proof(sha1("token", Vec::new())), &secrets));
+    }
+
+    #[test]
+    fn equality_is_with_the_whole_value() {
+        let equal = |value: &str| proof(Check::Equal(EqualCheck { secret: "token".to_owned(), value: value.to_owned() }));
+        assert!(holds(&equal("right"), &secrets));
+        for wrong in ["", "righ", "right ", "Right"] {
+            assert!(!holds(&equal(wrong), &secrets), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn no_check_and_an_unknown_check_are_failures() {
+        assert!(!holds(&Proof { any_of: vec![], signed_at: None, replay_key: None }, &secrets));
+        assert!(!holds(&proof(Check::Other("later".to_owned())), &secrets));
+    }
+}
