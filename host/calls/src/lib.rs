@@ -1,1 +1,11 @@
-//! stub
+//! What happens to a call: events in, effects out. No socket, no clock, no randomness; time is an argument.
+//!
+//! Promises: statuses only move forward; a late, repeated or out-of-order report changes nothing; a call ends once, with
+//! one reason; a call whose placing has an unknown outcome is looked for before anything else, and never placed twice.
+
+mod machine;
+pub mod retry;
+mod status;
+
+pub use machine::{CallMachine, Change, Effect, Ended, Input, Limits, Record, Report};
+pub use status::{Direction, Status};

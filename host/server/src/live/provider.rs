@@ -1,0 +1,92 @@
+//! Orders to a provider: each in a fresh guest, with the way out of one account.
+
+use std::sync::Arc;
+
+use jackfield_egress::Egress;
+use jackfield_plugins::types::{
+    Binding, Call as GuestCall, Fault, Inspection, NumberPage, PlaceRequest, Placed,
+};
+use jackfield_plugins::{CallsGuest, Generation, GuestError};
+use jackfield_store::Configuration;
+
+use crate::account::account_of;
+use crate::call_service::CallProblem;
+use crate::clock::now_for_guests;
+use crate::outbound::{AccountOutbound, plugin_fault};
+use crate::webhooks::told;
+
+/// One account with the generation that knows how to talk to its provider.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) egress: Egress,
+}
+
+impl Provider {
+    async fn guest(&self) -> Result<CallsGuest, CallProblem> {
+        let description = self.generation.describe();
+        let outbound = AccountOutbound::new(self.egress.clone(), Arc::clone(&self.configuration), description);
+        self.generation.control(Box::new(outbound)).await.map_err(|error| problem_of(&error))
+    }
+
+    pub(crate) async fn probe(&self) -> Result<(), CallProblem> {
+        settle(self.guest().await?.probe(&account_of(&self.configuration)).await)
+    }
+
+    pub(crate) async fn place(&self, request: &PlaceRequest) -> Result<Result<Placed, Fault>, CallProblem> {
+        let placed = self.guest().await?.place(&account_of(&self.configuration), request, now_for_guests()).await;
+        placed.map_err(|error| problem_of(&error))
+    }
+
+    pub(crate) async fn find_placed(&self, request: &PlaceRequest, since: u64) -> Result<Option<Placed>, CallProblem> {
+        settle(self.guest().await?.find_placed(&account_of(&self.configuration), request, since).await)
+    }
+
+    pub(crate) async fn hang_up(&self, call: &GuestCall) -> Result<(), CallProblem> {
+        settle(self.guest().await?.hang_up(&account_of(&self.configuration), call).await)
+    }
+
+    pub(crate) async fn inspect(&self, call: &GuestCall) -> Result<Inspection, CallProblem> {
+        settle(self.guest().await?.inspect(&account_of(&self.configuration), call).await)
+    }
+
+    pub(crate) async fn bind_number(&self, number: &str, webhook: Option<&str>) -> Result<Binding, CallProblem> {
+        settle(self.guest().await?.bind_number(&account_of(&self.configuration), number, webhook).await)
+    }
+
+    pub(crate) async fn list_numbers(&self, cursor: Option<&str>) -> Result<NumberPage, CallProblem> {
+        settle(self.guest().await?.list_numbers(&account_of(&self.configuration), cursor).await)
+    }
+}
+
+fn settle<T>(outcome: Result<Result<T, Fault>, GuestError>) -> Result<T, CallProblem> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(fault)) => Err(refusal_of(&fault)),
+        Err(error) => Err(problem_of(&error)),
+    }
+}
+
+fn problem_of(error: &GuestError) -> CallProblem {
+    match error {
+        GuestError::Absent(_) => CallProblem::Invalid("this provider's plugin does not control calls".to_owned()),
+        GuestError::NoInstance(reason) => CallProblem::ProviderUnavailable(reason.clone()),
+        error => CallProblem::Plugin(plugin_fault(error)),
+    }
+}
+
+/// Whose fault a fault is.
+pub(crate) fn refusal_of(fault: &Fault) -> CallProblem {
+    match fault {
+        Fault::Refused(refusal) => {
+            CallProblem::Provider { code: refusal.code.clone(), message: refusal.message.clone() }
+        }
+        Fault::Account(message) => CallProblem::Provider { code: "account".to_owned(), message: message.clone() },
+        Fault::NotFound => CallProblem::NotFound("the provider knows no such call or number".to_owned()),
+        Fault::Unsupported(what) => CallProblem::Invalid(what.clone()),
+        Fault::RetryLater(_) | Fault::UnknownOutcome(_) | Fault::Other(_) | Fault::Malformed(_) => {
+            CallProblem::ProviderUnavailable(told(fault))
+        }
+    }
+}

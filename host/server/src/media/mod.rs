@@ -1,0 +1,12 @@
+//! Media: sockets in, frames out, on threads that do nothing else.
+//!
+//! A webhook, a guest that misbehaves, a compilation or the database cannot delay a frame: none of them runs here.
+
+pub(crate) mod recorder;
+pub(crate) mod socket;
+mod stream;
+mod wire;
+mod worker;
+
+pub(crate) use stream::{StreamEnd, StreamNews, StreamOrder};
+pub use worker::MediaPool;

@@ -1,0 +1,125 @@
+//! Writes recordings on a thread of its own: a slow disk delays no frame.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+
+use jackfield_media::wav::WavWriter;
+
+/// A minute of audio for a thousand calls; past that the disk has failed us and frames are dropped.
+const QUEUE: usize = 60 * 50 * 16;
+
+/// The way to the recording thread. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(mpsc::SyncSender<Job>);
+
+/// One call's recording. Dropping it finishes the file.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    recorder: Recorder,
+    id: u64,
+    /// Frames that found the queue full.
+    pub(crate) lost: u64,
+}
+
+#[derive(Debug)]
+enum Job {
+    Open { id: u64, path: PathBuf, rate: u32 },
+    Frame { id: u64, caller: Vec<i16>, agent: Vec<i16> },
+    Close { id: u64 },
+}
+
+impl Recorder {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::sync_channel(QUEUE);
+        thread::Builder::new().name("recorder".to_owned()).spawn(move || write_all(&inbox))?;
+        Ok(Self(jobs))
+    }
+
+    /// Begins a stereo file: caller left, agent right.
+    pub(crate) fn record(&self, path: PathBuf, rate: u32) -> Tape {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut tape = Tape { recorder: self.clone(), id, lost: 0 };
+        tape.send(Job::Open { id, path, rate });
+        tape
+    }
+}
+
+impl Tape {
+    /// One frame of both sides, of equal length.
+    pub(crate) fn frame(&mut self, caller: Vec<i16>, agent: Vec<i16>) {
+        let id = self.id;
+        self.send(Job::Frame { id, caller, agent });
+    }
+
+    fn send(&mut self, job: Job) {
+        if self.recorder.0.try_send(job).is_err() {
+            self.lost += 1;
+        }
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        // The end of a file may wait for room: nothing but this call's own task waits with it, and only once.
+        let _ = self.recorder.0.send(Job::Close { id: self.id });
+    }
+}
+
+struct Open {
+    file: File,
+    writer: WavWriter,
+}
+
+fn write_all(inbox: &mpsc::Receiver<Job>) {
+    let mut open = std::collections::HashMap::new();
+    while let Ok(job) = inbox.recv() {
+        match job {
+            Job::Open { id, path, rate } => match begin(&path, rate) {
+                Ok(recording) => drop(open.insert(id, recording)),
+                Err(error) => tracing::error!(%error, "a recording could not be begun; check the recordings folder"),
+            },
+            Job::Frame { id, caller, agent } => {
+                let written = open.get_mut(&id).map(|recording: &mut Open| recording.frame(&caller, &agent));
+                if let Some(Err(error)) = written {
+                    tracing::error!(%error, "a recording was cut short; check the recordings folder");
+                    open.remove(&id);
+                }
+            }
+            Job::Close { id } => {
+                if let Some(Err(error)) = open.remove(&id).map(|mut recording| recording.settle()) {
+                    tracing::error!(%error, "a recording's header could not be finished");
+                }
+            }
+        }
+    }
+}
+
+fn begin(path: &std::path::Path, rate: u32) -> std::io::Result<Open> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = File::create(path)?;
+    let (writer, header) = WavWriter::stereo(rate);
+    file.write_all(&header)?;
+    Ok(Open { file, writer })
+}
+
+impl Open {
+    fn frame(&mut self, caller: &[i16], agent: &[i16]) -> std::io::Result<()> {
+        let bytes = self.writer.frame(caller, agent);
+        self.file.write_all(&bytes)?;
+        // A crash leaves a file that is whole up to the last second.
+        if self.writer.header_due() { self.settle() } else { Ok(()) }
+    }
+
+    fn settle(&mut self) -> std::io::Result<()> {
+        let header = self.writer.header();
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&header)?;
+        self.file.seek(SeekFrom::End(0)).map(drop)
+    }
+}

@@ -1,0 +1,304 @@
+//! One call's audio: the provider's socket, the session and the agent, tied together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_agents::{Connector, FromAgent, Link, Start, ToAgent};
+use jackfield_media::{AgentMessage, Codec, EndReason, Format, Input, Output, Session, SessionConfig, Stats};
+use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
+use jackfield_plugins::{GuestError, Pin};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use super::recorder::Tape;
+use super::wire::{self, Broken, Heard, Wire};
+use super::worker::{BEAT, Desk};
+use crate::metrics::Metrics;
+
+/// Everything a worker needs to carry one call's audio.
+pub(crate) struct StreamOrder {
+    pub(crate) socket: std::net::TcpStream,
+    /// Bytes that came behind the handshake.
+    pub(crate) leftover: Vec<u8>,
+    pub(crate) account: Arc<Account>,
+    pub(crate) call: GuestCall,
+    pub(crate) pin: Pin,
+    pub(crate) connector: Connector,
+    pub(crate) start: Start,
+    pub(crate) knobs: StreamKnobs,
+    pub(crate) recording: Option<PathBuf>,
+    pub(crate) news: mpsc::UnboundedSender<StreamNews>,
+    /// Becomes true when the host wants the stream to end.
+    pub(crate) hang_up: watch::Receiver<bool>,
+}
+
+/// Settings of the loop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamKnobs {
+    pub(crate) lead_ms: u32,
+    pub(crate) hold_ms: u32,
+    pub(crate) queue_ms: u32,
+    pub(crate) no_media_ms: u32,
+    pub(crate) agent_connect: Duration,
+}
+
+/// What a stream tells the call it belongs to.
+#[derive(Debug)]
+pub(crate) enum StreamNews {
+    /// Audio flows.
+    Opened,
+    /// The caller pressed a key. Which one is between caller and agent.
+    Dtmf,
+    /// It is over.
+    Closed { end: StreamEnd, stats: Stats, heard_ms: u64 },
+}
+
+/// Why a stream ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StreamEnd {
+    Session(EndReason),
+    AgentUnreachable(String),
+    Plugin(String),
+    Provider(String),
+}
+
+/// Carries the stream to its end.
+pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
+    let news = order.news.clone();
+    let (end, stats, heard_ms) = match Running::begin(order, desk).await {
+        Ok(running) => running.carry(desk).await,
+        Err(end) => (end, Stats::default(), 0),
+    };
+    desk.metrics.stream_ended(&stats);
+    // The call may be gone already; then nobody needs the news.
+    news.send(StreamNews::Closed { end, stats, heard_ms }).ok();
+}
+
+struct Running {
+    wire: Wire,
+    link: Link,
+    session: Session,
+    tape: Option<Tape>,
+    call: GuestCall,
+    news: mpsc::UnboundedSender<StreamNews>,
+    hang_up: watch::Receiver<bool>,
+    metrics: Metrics,
+    end: Option<StreamEnd>,
+    bad: u64,
+    /// Holds the generation until the stream is over.
+    _pin: Pin,
+}
+
+impl Running {
+    async fn begin(order: StreamOrder, desk: &Desk) -> Result<Self, StreamEnd> {
+        let failed = |error: std::io::Error| StreamEnd::Provider(error.to_string());
+        order.socket.set_nodelay(true).map_err(failed)?;
+        let socket = TcpStream::from_std(order.socket).map_err(failed)?;
+        let mut guest = order.pin.generation().media().map_err(plugin_failed)?;
+        let setup = guest
+            .open(&order.account, &order.call)
+            .map_err(plugin_failed)?
+            .map_err(|fault| StreamEnd::Plugin(format!("{fault:?}")))?;
+        let mut wire = Wire::new(socket, order.leftover, guest).await;
+        let config = session_config(&setup, &order.connector, order.knobs, order.recording.is_some());
+        let config = config.map_err(StreamEnd::Plugin)?;
+        let start = Start { sample_rate: config.agent.rate, ..order.start };
+        let link = match jackfield_agents::connect(&order.connector, &start, order.knobs.agent_connect).await {
+            Ok(link) => link,
+            Err(error) => {
+                wire.close("agent unreachable").await;
+                return Err(StreamEnd::AgentUnreachable(error.to_string()));
+            }
+        };
+        let tape = order.recording.map(|path| desk.recorder.record(path, config.wire_in.rate));
+        let session = Session::new(config, desk.began.elapsed());
+        wire.unread = 0;
+        Ok(Self {
+            wire,
+            link,
+            session,
+            tape,
+            call: order.call,
+            news: order.news,
+            hang_up: order.hang_up,
+            metrics: desk.metrics.clone(),
+            end: None,
+            bad: 0,
+            _pin: order.pin,
+        })
+    }
+
+    async fn carry(mut self, desk: &Desk) -> (StreamEnd, Stats, u64) {
+        let mut beats = desk.beats.clone();
+        while self.end.is_none() {
+            let outcome = tokio::select! {
+                biased;
+                beat = beats.changed() => {
+                    let late = desk.began.elapsed().saturating_sub(*beats.borrow_and_update());
+                    self.metrics.beat(late > BEAT / 2);
+                    if beat.is_err() { self.stop(StreamEnd::Provider("the host is ending".to_owned())); }
+                    self.session.handle(desk.began.elapsed(), Input::Tick);
+                    Ok(())
+                }
+                changed = self.hang_up.changed() => {
+                    if changed.is_err() || *self.hang_up.borrow() {
+                        self.session.handle(desk.began.elapsed(), Input::HangUp);
+                    }
+                    Ok(())
+                }
+                heard = self.wire.hear() => heard.map(|heard| self.heard(desk.began.elapsed(), heard)),
+                said = self.link.next() => { self.said(desk.began.elapsed(), said); Ok(()) }
+            };
+            if let Err(broken) = outcome.and_then(|()| self.pass_on()) {
+                self.stop(end_of(broken));
+            }
+        }
+        self.finish().await
+    }
+
+    fn heard(&mut self, now: Duration, heard: Heard) {
+        match heard {
+            Heard::Events(events) => events.into_iter().for_each(|event| self.event(now, event)),
+            Heard::Bad(reason) => {
+                self.bad += 1;
+                tracing::debug!(call = self.call.id, reason, "a media message was dropped");
+            }
+            Heard::Nothing => {}
+            Heard::Closed => self.session.handle(now, Input::WireClosed),
+        }
+    }
+
+    fn event(&mut self, now: Duration, event: MediaEvent) {
+        match event {
+            MediaEvent::Audio(audio) => self.session.handle(now, Input::WireAudio { payload: &audio.payload }),
+            MediaEvent::Started(started) => self.started(now, &started),
+            MediaEvent::Dtmf(digit) => {
+                self.news.send(StreamNews::Dtmf).ok();
+                self.session.handle(now, Input::WireDtmf(&digit));
+            }
+            MediaEvent::Mark(name) => self.session.handle(now, Input::WireMark(&name)),
+            MediaEvent::Stopped => self.session.handle(now, Input::WireStopped),
+            MediaEvent::Cleared | MediaEvent::Ignored(_) => {}
+            MediaEvent::Other(_) => self.bad += 1,
+        }
+    }
+
+    /// The stream says whose it is and what it carries: both must fit.
+    fn started(&mut self, now: Duration, started: &jackfield_plugins::types::Started) {
+        let named = started.provider_id.as_deref().unwrap_or_default();
+        if !named.is_empty() && !self.call.provider_id.is_empty() && named != self.call.provider_id {
+            return self.stop(StreamEnd::Provider("the stream names another call".to_owned()));
+        }
+        match (wire::format_of(&started.inbound), wire::format_of(&started.outbound)) {
+            (Ok(wire_in), Ok(wire_out)) => {
+                self.session.handle(now, Input::WireStarted { wire_in, wire_out });
+                self.news.send(StreamNews::Opened).ok();
+            }
+            (Err(reason), _) | (_, Err(reason)) => self.stop(StreamEnd::Provider(reason)),
+        }
+    }
+
+    fn said(&mut self, now: Duration, said: FromAgent) {
+        match said {
+            FromAgent::Audio(bytes) => self.session.handle(now, Input::AgentAudio(&bytes)),
+            FromAgent::Mark(name) => self.session.handle(now, Input::AgentMark(name)),
+            FromAgent::Clear => self.session.handle(now, Input::AgentClear),
+            FromAgent::Dtmf(digits) => self.session.handle(now, Input::AgentDtmf(digits)),
+            FromAgent::HangUp { after_playout } => self.session.handle(now, Input::AgentHangUp { after_playout }),
+            FromAgent::Closed { normal } => self.session.handle(now, Input::AgentClosed { normal }),
+            FromAgent::Problem(what) => {
+                self.bad += 1;
+                tracing::debug!(call = self.call.id, what, "an agent's message was refused");
+            }
+        }
+    }
+
+    /// Hands the session's outputs to where they belong.
+    fn pass_on(&mut self) -> Result<(), Broken> {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Wire(command) => self.wire.say(command)?,
+                Output::Agent(message) => self.link.send(for_agent(message)),
+                Output::Record { caller, agent } => {
+                    if let Some(tape) = &mut self.tape {
+                        tape.frame(caller, agent);
+                    }
+                }
+                Output::End(reason) => self.stop(StreamEnd::Session(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The first reason is the reason.
+    fn stop(&mut self, end: StreamEnd) {
+        self.end.get_or_insert(end);
+    }
+
+    async fn finish(mut self) -> (StreamEnd, Stats, u64) {
+        let end = self.end.take().unwrap_or_else(|| StreamEnd::Provider("ended".to_owned()));
+        self.link.send(ToAgent::Stop { reason: word(&end).to_owned() });
+        let mut stats = self.session.stats().clone();
+        stats.bad += self.bad;
+        stats.dropped += self.wire.unread + self.tape.as_ref().map_or(0, |tape| tape.lost);
+        let heard_ms = self.session.heard_ms();
+        drop(self.tape.take());
+        self.wire.close("call over").await;
+        (end, stats, heard_ms)
+    }
+}
+
+fn session_config(
+    setup: &StreamSetup,
+    connector: &Connector,
+    knobs: StreamKnobs,
+    record: bool,
+) -> Result<SessionConfig, String> {
+    let wire_in = wire::format_of(&setup.inbound)?;
+    let wire_out = wire::format_of(&setup.outbound)?;
+    let (agent, hold_ms) = match connector {
+        Connector::Echo => (wire_in, 0),
+        Connector::WebSocket { .. } => (Format { codec: Codec::L16, rate: wire_in.rate }, knobs.hold_ms),
+    };
+    Ok(SessionConfig {
+        wire_in,
+        wire_out,
+        agent,
+        frame_ms: setup.frame.clamp(10, 60),
+        lead_ms: knobs.lead_ms.min(setup.lead),
+        hold_ms,
+        queue_ms: knobs.queue_ms,
+        no_media_ms: knobs.no_media_ms,
+        record,
+    })
+}
+
+fn for_agent(message: AgentMessage) -> ToAgent {
+    match message {
+        AgentMessage::Audio(bytes) => ToAgent::Audio(bytes),
+        AgentMessage::Dtmf(digit) => ToAgent::Dtmf(digit),
+        AgentMessage::Mark { name, cleared } => ToAgent::Mark { name, cleared },
+        AgentMessage::Stop { reason } => ToAgent::Stop { reason },
+    }
+}
+
+fn plugin_failed(error: GuestError) -> StreamEnd {
+    StreamEnd::Plugin(error.to_string())
+}
+
+fn end_of(broken: Broken) -> StreamEnd {
+    match broken {
+        Broken::Plugin(error) => plugin_failed(error),
+        Broken::Gone(reason) => StreamEnd::Provider(reason),
+    }
+}
+
+fn word(end: &StreamEnd) -> &'static str {
+    match end {
+        StreamEnd::Session(_) => "call over",
+        StreamEnd::AgentUnreachable(_) => "agent unreachable",
+        StreamEnd::Plugin(_) => "plugin fault",
+        StreamEnd::Provider(_) => "provider closed",
+    }
+}

@@ -1,0 +1,145 @@
+//! Brings plugins in: from the binary, from the plugin folder, over the network, and back from the database at start.
+//!
+//! A generation is in the database before it serves, so that a `kill -9` at any point comes back on the last good one.
+
+mod folder;
+
+use jackfield_plugins::{Admission, Candidate, Generation, PluginHost, Refusal, RollbackError, digest_of};
+use jackfield_store::{Generation as StoredGeneration, Store, StoreError};
+use std::sync::Arc;
+
+use crate::clock::{now_for_guests, now_ms};
+
+pub use folder::watch;
+
+/// A plugin that comes with the binary.
+#[derive(Debug, Clone, Copy)]
+pub struct StockPlugin {
+    /// The provider's name.
+    pub name: &'static str,
+    /// The component.
+    pub bytes: &'static [u8],
+}
+
+/// Takes plugins in and out of service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    host: PluginHost,
+    store: Store,
+}
+
+/// Why a plugin did not come into service.
+#[derive(Debug, thiserror::Error)]
+pub enum RolloutError {
+    /// A check failed; what served before still does.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// Nothing earlier to go back to.
+    #[error("{0}")]
+    Rollback(#[from] RollbackError),
+    /// The database would not take it.
+    #[error("the plugin could not be recorded: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Rollout {
+    /// Over this host and this database.
+    pub fn new(host: PluginHost, store: Store) -> Self {
+        Self { host, store }
+    }
+
+    /// Checks new bytes, records them, and moves the pointer.
+    pub async fn admit(&self, name: &str, bytes: Vec<u8>, source: &str) -> Result<Admission, RolloutError> {
+        let candidate = self.host.check(name, bytes.clone(), source, now_for_guests()).await?;
+        self.record(&candidate, bytes, source).await?;
+        let admission = self.host.promote(candidate);
+        tracing::info!(plugin = name, digest = admission.digest, source, "a plugin came into service");
+        Ok(admission)
+    }
+
+    /// Goes back to the generation before, for new calls.
+    pub async fn rollback(&self, name: &str) -> Result<String, RolloutError> {
+        let digest = self.host.rollback(name)?;
+        self.store.set_current(name, &digest).await?;
+        tracing::info!(plugin = name, digest, "a plugin was rolled back");
+        Ok(digest)
+    }
+
+    /// Loads what should serve after a start: the last one promoted, else the one in the binary.
+    pub async fn restore(&self, stock: &[StockPlugin]) -> Result<(), StoreError> {
+        let promoted = self.store.current_generations().await?;
+        for plugin in stock.iter().filter(|plugin| !promoted.iter().any(|(name, _)| name == plugin.name)) {
+            self.bring(plugin.name, plugin.bytes.to_vec(), "stock").await;
+        }
+        for (name, digest) in promoted {
+            let stock = stock.iter().find(|plugin| plugin.name == name);
+            let bytes = self.store.generation_bytes(&name, &digest).await?;
+            let bytes = bytes.filter(|bytes| digest_of(bytes) == digest);
+            let brought = match bytes {
+                Some(bytes) => self.bring(&name, bytes, "restored").await,
+                None => false,
+            };
+            if !brought && let Some(stock) = stock {
+                tracing::warn!(plugin = name, "falling back to the plugin in the binary");
+                self.bring(&name, stock.bytes.to_vec(), "stock").await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The generation a call began with: from memory, else from the database.
+    pub(crate) async fn generation(&self, name: &str, digest: &str) -> Result<Arc<Generation>, String> {
+        if let Some(generation) = self.host.generation(name, digest) {
+            return Ok(generation);
+        }
+        let bytes = self.store.generation_bytes(name, digest).await.map_err(|error| error.to_string())?;
+        match bytes {
+            Some(bytes) => {
+                let candidate = self.host.check(name, bytes, "restored", now_for_guests()).await;
+                Ok(self.host.retain(candidate.map_err(|refusal| refusal.to_string())?))
+            }
+            // Stock plugins of an earlier binary are in no database: the one that serves is the nearest thing.
+            None => self.host.current(name).ok_or_else(|| format!("no plugin `{name}` is loaded")),
+        }
+    }
+
+    /// Was this generation in service before?
+    pub(crate) async fn knows(&self, name: &str, digest: &str) -> bool {
+        let known = self.store.generation_bytes(name, digest).await;
+        self.host.generation(name, digest).is_some() || known.is_ok_and(|bytes| bytes.is_some())
+    }
+
+    /// Is this the generation that new calls begin on?
+    pub(crate) fn serves(&self, name: &str, digest: &str) -> bool {
+        self.host.current(name).is_some_and(|current| current.digest() == digest)
+    }
+
+    async fn bring(&self, name: &str, bytes: Vec<u8>, source: &str) -> bool {
+        match self.host.check(name, bytes, source, now_for_guests()).await {
+            Ok(candidate) => {
+                let admission = self.host.promote(candidate);
+                tracing::info!(plugin = name, digest = admission.digest, source, "a plugin is in service");
+                true
+            }
+            Err(refusal) => {
+                tracing::error!(plugin = name, source, %refusal, "a plugin was refused");
+                false
+            }
+        }
+    }
+
+    async fn record(&self, candidate: &Candidate, bytes: Vec<u8>, source: &str) -> Result<(), StoreError> {
+        let generation = candidate.generation();
+        let stored = StoredGeneration {
+            plugin: generation.describe().name.clone(),
+            digest: generation.digest().to_owned(),
+            version: generation.describe().version.clone(),
+            source: source.to_owned(),
+            bytes,
+            admitted_at: now_ms(),
+        };
+        let (plugin, digest) = (stored.plugin.clone(), stored.digest.clone());
+        self.store.put_generation(stored).await?;
+        self.store.set_current(&plugin, &digest).await
+    }
+}

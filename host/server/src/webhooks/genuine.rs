@@ -1,0 +1,193 @@
+//! The proof that a webhook is genuine, as a type: only this file makes a [`Genuine`], and only a [`Genuine`] is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
+use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof};
+use jackfield_store::{Configuration, Directory};
+
+use super::Refused;
+use crate::App;
+use crate::account::account_of;
+use crate::clock::now_for_guests;
+
+/// More accounts than this behind one identity are not tried: each costs a proof.
+const CANDIDATES: usize = 8;
+
+/// A request whose proof held, with the guest that can read it.
+pub(crate) struct Genuine {
+    guest: WebhookGuest,
+    account: Account,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) directory: Arc<Directory>,
+    request: Request,
+    replay_key: Option<String>,
+    /// The same message was processed before.
+    pub(crate) repeated: bool,
+}
+
+/// Looks for the account that a request proves to be about, over all plugins that recognise it.
+pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Refused> {
+    let directory = app.store.directory();
+    let mut reason = "unrecognised";
+    for generation in app.plugins.serving().into_iter().filter(|generation| generation.reads_webhooks()) {
+        let mut guest = fresh(&generation)?;
+        // A plugin that fails at recognising must not keep the others from it.
+        let Ok(Some(identity)) = guest.identify(&request) else { continue };
+        let provider = &generation.describe().name;
+        for configuration in candidates(&directory, &generation, provider, &identity) {
+            match proven(app, &mut guest, &configuration, &request).await? {
+                Ok((account, replay_key)) => {
+                    return genuine(app, guest, account, configuration, directory, request, replay_key).await;
+                }
+                Err(why) => reason = why,
+            }
+        }
+    }
+    Err(Refused::NotGenuine(reason))
+}
+
+/// Proves a request about a known account, with the generation that is to read it.
+pub(crate) async fn prove(
+    app: &App,
+    generation: &Arc<Generation>,
+    configuration: Arc<Configuration>,
+    request: Request,
+) -> Result<Genuine, Refused> {
+    let mut guest = fresh(generation)?;
+    match proven(app, &mut guest, &configuration, &request).await? {
+        Ok((account, replay_key)) => {
+            genuine(app, guest, account, configuration, app.store.directory(), request, replay_key).await
+        }
+        Err(why) => Err(Refused::NotGenuine(why)),
+    }
+}
+
+impl Genuine {
+    /// The generation that proved it.
+    pub(crate) fn generation(&self) -> &Arc<Generation> {
+        self.guest.generation()
+    }
+
+    /// What it says.
+    pub(crate) fn read(&mut self, hook: &str) -> Result<Vec<Event>, Refused> {
+        match self.guest.read(&self.account, &self.request, hook) {
+            Ok(Ok(events)) => Ok(events),
+            Ok(Err(fault)) => Err(Refused::Malformed(told(&fault))),
+            Err(error) => Err(Refused::Plugin(error.to_string())),
+        }
+    }
+
+    /// How this provider writes an answer. A guest that failed gets one more try in a fresh store.
+    pub(crate) fn reply(&mut self, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
+        let written = match self.guest.reply(&self.account, call, action) {
+            Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
+                self.guest = fresh(&Arc::clone(self.guest.generation()))?;
+                self.guest.reply(&self.account, call, action)
+            }
+            written => written,
+        };
+        match written {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(fault)) => Err(Refused::Plugin(told(&fault))),
+            Err(error) => Err(Refused::Plugin(error.to_string())),
+        }
+    }
+
+    /// Lets the sender's next try count as the first: this one came to nothing.
+    pub(crate) async fn forget(&self, app: &App) {
+        if let Some(key) = &self.replay_key {
+            app.shared.forget(key).await.ok();
+        }
+    }
+}
+
+/// A fresh store for this webhook.
+fn fresh(generation: &Arc<Generation>) -> Result<WebhookGuest, Refused> {
+    generation.webhooks().map_err(|error| match error {
+        GuestError::NoInstance(reason) => Refused::Unavailable(reason),
+        error => Refused::Plugin(error.to_string()),
+    })
+}
+
+/// The accounts an identity may stand for. Where it names none, those that have the called number.
+fn candidates(
+    directory: &Directory,
+    generation: &Generation,
+    provider: &str,
+    identity: &Identity,
+) -> Vec<Arc<Configuration>> {
+    let field = generation.describe().identifying_field.as_deref();
+    let fits = |configuration: &Arc<Configuration>| match (field, &identity.account, &identity.called) {
+        (Some(field), Some(account), _) => configuration.fields.get(field) == Some(account),
+        (_, _, Some(called)) => directory.number(&configuration.id, called).is_some(),
+        _ => true,
+    };
+    directory.configurations_of(provider).filter(|configuration| fits(configuration)).take(CANDIDATES).cloned().collect()
+}
+
+type Proven = Result<(Account, Option<String>), &'static str>;
+
+async fn proven(
+    app: &App,
+    guest: &mut WebhookGuest,
+    configuration: &Arc<Configuration>,
+    request: &Request,
+) -> Result<Proven, Refused> {
+    let account = account_of(configuration);
+    let now = now_for_guests();
+    let proof = match guest.authenticate(&account, request, now) {
+        Ok(Ok(proof)) => proof,
+        Ok(Err(Disproof::Unsigned)) => return Ok(Err("unsigned")),
+        Ok(Err(Disproof::Malformed(_) | Disproof::Other(_))) => return Ok(Err("malformed")),
+        Err(error) => return Err(Refused::Plugin(error.to_string())),
+    };
+    let secret = |name: &str| configuration.secrets.get(name).map(|secret| secret.expose());
+    if !proof::holds(&proof, &secret) {
+        return Ok(Err("mismatch"));
+    }
+    let window = app.settings.limits.replay_window();
+    if proof.signed_at.is_some_and(|signed| stale(signed, now, window)) {
+        return Ok(Err("stale"));
+    }
+    let key = proof.replay_key.map(|key| format!("{}:{key}", configuration.id));
+    Ok(Ok((account, key)))
+}
+
+fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
+    u128::from(now.abs_diff(signed_at)) > window.as_millis()
+}
+
+async fn genuine(
+    app: &App,
+    guest: WebhookGuest,
+    account: Account,
+    configuration: Arc<Configuration>,
+    directory: Arc<Directory>,
+    request: Request,
+    replay_key: Option<String>,
+) -> Result<Genuine, Refused> {
+    let repeated = match &replay_key {
+        None => false,
+        Some(key) => {
+            let first = app.shared.first_seen(key, app.settings.limits.replay_memory()).await;
+            !first.map_err(|error| Refused::Unavailable(error.to_string()))?
+        }
+    };
+    Ok(Genuine { guest, account, configuration, directory, request, replay_key, repeated })
+}
+
+/// A fault as an operator reads it; what the provider sent is not repeated.
+pub(crate) fn told(fault: &Fault) -> String {
+    match fault {
+        Fault::Malformed(what) => format!("the provider sent what its protocol does not allow: {what}"),
+        Fault::Account(what) => format!("the account cannot work: {what}"),
+        Fault::Unsupported(what) => format!("this provider cannot do it: {what}"),
+        Fault::Refused(refusal) => format!("the provider refused ({}): {}", refusal.code, refusal.message),
+        Fault::RetryLater(seconds) => format!("the provider asks to come again in {seconds} s"),
+        Fault::NotFound => "the provider knows no such call or number".to_owned(),
+        Fault::UnknownOutcome(what) => format!("the provider may or may not have done it: {what}"),
+        Fault::Other(what) => what.clone(),
+    }
+}

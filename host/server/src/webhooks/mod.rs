@@ -1,0 +1,123 @@
+//! Provider-facing webhooks: who sent it, is it genuine, what does it say, what is the answer.
+//!
+//! Order is the promise here: nothing is stored, and no plugin function beyond `identify` and `authenticate` is called,
+//! before a proof held. Whoever cannot prove anything hears one constant refusal, whatever exists behind it.
+
+mod answer;
+mod callback;
+mod genuine;
+
+mod inbound;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use jackfield_plugins::types::Request;
+
+use crate::App;
+use crate::metrics::WebhookOutcome;
+
+pub(crate) use genuine::told;
+
+/// `/api/v1/telephony/inbound/run`: one URL for every provider.
+pub(crate) async fn inbound_any(State(app): State<App>, request: HttpRequest) -> Response {
+    take(app, request, |app, request| async move { inbound::any(&app, request).await }).await
+}
+
+/// `/api/v1/telephony/inbound/{configuration}`: the account is known before anything is looked at.
+pub(crate) async fn inbound_of(
+    State(app): State<App>,
+    Path(configuration): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    take(app, request, |app, request| async move { inbound::of(&app, &configuration, request).await }).await
+}
+
+/// `/api/v1/telephony/{provider}/{hook}/{call}`: callbacks about one call.
+pub(crate) async fn callback(
+    State(app): State<App>,
+    Path((provider, hook, call)): Path<(String, String, String)>,
+    request: HttpRequest,
+) -> Response {
+    take(app, request, |app, request| async move { callback::take(&app, &provider, &hook, &call, request).await }).await
+}
+
+/// Why a webhook got no ordinary answer.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Nothing proved. Says the same to everyone.
+    NotGenuine(&'static str),
+    /// Genuine, and not about what its path names.
+    WrongCall,
+    /// Genuine, and not to be understood.
+    Malformed(String),
+    /// The plugin failed. Its fault, not the sender's.
+    Plugin(String),
+    /// Not now: the sender should come again.
+    Unavailable(String),
+}
+
+/// Reads the body within its limits, does the work, and answers in time even if the work takes longer.
+async fn take<F, W>(app: App, request: HttpRequest, work: F) -> Response
+where
+    F: FnOnce(App, Request) -> W,
+    W: Future<Output = Result<Response, Refused>> + Send + 'static,
+{
+    let (parts, body) = request.into_parts();
+    let body = match crate::http::read_body(body, &app.settings.limits).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let request = as_dialled(&app.settings.public_url, &parts, body);
+    let budget = app.settings.limits.webhook_answer();
+    // A task of its own: work that is late goes on to its end although the sender hears 503.
+    let work = tokio::spawn(work(app.clone(), request));
+    match tokio::time::timeout(budget, work).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(refused))) => refuse(&app, &refused),
+        Ok(Err(_panicked)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(_late) => refuse(&app, &Refused::Unavailable("the answer took too long".to_owned())),
+    }
+}
+
+/// The request as the provider sent it: the configured public base, and the raw target behind it.
+fn as_dialled(public_url: &str, parts: &Parts, body: Bytes) -> Request {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Request {
+        method: parts.method.as_str().to_owned(),
+        url: format!("{}{target}", public_url.trim_end_matches('/')),
+        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        body: body.to_vec(),
+    }
+}
+
+fn refuse(app: &App, refused: &Refused) -> Response {
+    let (status, outcome, body) = match refused {
+        Refused::NotGenuine(reason) => {
+            app.metrics.signature_failure(reason);
+            (StatusCode::FORBIDDEN, WebhookOutcome::Refused, "forbidden\n")
+        }
+        Refused::WrongCall => (StatusCode::FORBIDDEN, WebhookOutcome::Refused, "forbidden\n"),
+        Refused::Malformed(reason) => {
+            tracing::warn!(reason, "a genuine webhook could not be read");
+            (StatusCode::BAD_REQUEST, WebhookOutcome::Malformed, "the webhook could not be read\n")
+        }
+        Refused::Plugin(reason) => {
+            tracing::error!(reason, "a plugin failed at a webhook");
+            (StatusCode::BAD_GATEWAY, WebhookOutcome::PluginFault, "the provider's plugin failed\n")
+        }
+        Refused::Unavailable(reason) => {
+            tracing::warn!(reason, "a webhook was turned away");
+            (StatusCode::SERVICE_UNAVAILABLE, WebhookOutcome::Unavailable, "come again later\n")
+        }
+    };
+    app.metrics.webhook(outcome);
+    let mut response = (status, body).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
