@@ -1,1 +1,50 @@
-//! stub
+//! Everything a provider plugin needs, so that a plugin is only what is particular to its provider.
+//!
+//! A plugin is a type that implements a trait for each interface it has ([`Manifest`], [`Webhooks`], [`Calls`],
+//! [`Media`]) and names them in [`export!`]. All of it is plain Rust: it builds and is tested natively, and becomes a
+//! component only when it is compiled for `wasm32-unknown-unknown`.
+//!
+//! A plugin reads no clock, has no randomness, opens no socket and sees no secret. It says what must be true or sent.
+
+#[doc(hidden)]
+pub mod bindings;
+
+pub mod account;
+mod export;
+pub mod form;
+pub mod http;
+pub mod number;
+mod plugin;
+pub mod reply;
+pub mod request;
+#[cfg(feature = "vectors")]
+pub mod vectors;
+pub mod xml;
+
+pub use plugin::{Calls, Manifest, Media, Webhooks};
+
+/// The contract's types.
+pub mod types {
+    pub use crate::bindings::carries_media::exports::jackfield::provider::media::{
+        Audio, MediaCommand, MediaEvent, Message, Started, StreamSetup,
+    };
+    pub use crate::bindings::controls_calls::exports::jackfield::provider::calls::{
+        Binding, ConferenceJoin, Inspection, NumberPage, PhoneNumber, PlaceRequest, Placed, TransferDial,
+        TransferProgress, TransferStep,
+    };
+    pub use crate::bindings::controls_calls::jackfield::provider::http::{
+        Authorization, BasicAuthorization, Credential, HeaderAuthorization, HttpError, HttpRequest, HttpResponse,
+        JwtAuthorization,
+    };
+    pub use crate::bindings::describes::exports::jackfield::provider::manifest::{
+        Ability, Field, FieldKind, FieldProblem, Provider,
+    };
+    pub use crate::bindings::describes::jackfield::provider::types::{
+        Account, Action, Call, CallStatus, Codec, ConferenceAction, Direction, Fault, MediaFormat, Money, Refusal,
+        RejectReason, Request, Response, SayAction, StreamAction,
+    };
+    pub use crate::bindings::reads_webhooks::exports::jackfield::provider::webhooks::{
+        Check, Disproof, Ed25519Check, EqualCheck, Event, Hash, HmacCheck, Identity, Incoming, Instructions, Proof,
+        StatusUpdate, StreamUpdate,
+    };
+}

@@ -1,1 +1,18 @@
-//! stub
+//! The peers a host talks to, and what drives it from outside: a carrier that plays Twilio, a fake of Twilio's REST
+//! API, a bot, hostile plugins, and the host as a child process.
+//!
+//! Nothing here uses a crate of the host to speak its protocols: a peer that shared the host's code would share its
+//! mistakes.
+
+pub mod api;
+pub mod bench;
+pub mod bot;
+pub mod carrier;
+pub mod demo;
+pub mod echo;
+pub mod host_process;
+pub mod hostile;
+pub mod http;
+pub mod place;
+pub mod speech;
+pub mod twilio_rest;

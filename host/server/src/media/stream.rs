@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::recorder::Tape;
 use super::wire::{self, Broken, Heard, Wire};
 use super::worker::{BEAT, Desk};
+use crate::live::Order;
 use crate::metrics::Metrics;
 
 /// Everything a worker needs to carry one call's audio.
@@ -28,7 +29,7 @@ pub(crate) struct StreamOrder {
     pub(crate) start: Start,
     pub(crate) knobs: StreamKnobs,
     pub(crate) recording: Option<PathBuf>,
-    pub(crate) news: mpsc::UnboundedSender<StreamNews>,
+    pub(crate) news: mpsc::UnboundedSender<Order>,
     /// Becomes true when the host wants the stream to end.
     pub(crate) hang_up: watch::Receiver<bool>,
 }
@@ -72,7 +73,7 @@ pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
     };
     desk.metrics.stream_ended(&stats);
     // The call may be gone already; then nobody needs the news.
-    news.send(StreamNews::Closed { end, stats, heard_ms }).ok();
+    news.send(Order::Stream(StreamNews::Closed { end, stats, heard_ms })).ok();
 }
 
 struct Running {
@@ -81,7 +82,7 @@ struct Running {
     session: Session,
     tape: Option<Tape>,
     call: GuestCall,
-    news: mpsc::UnboundedSender<StreamNews>,
+    news: mpsc::UnboundedSender<Order>,
     hang_up: watch::Receiver<bool>,
     metrics: Metrics,
     end: Option<StreamEnd>,
@@ -174,7 +175,7 @@ impl Running {
             MediaEvent::Audio(audio) => self.session.handle(now, Input::WireAudio { payload: &audio.payload }),
             MediaEvent::Started(started) => self.started(now, &started),
             MediaEvent::Dtmf(digit) => {
-                self.news.send(StreamNews::Dtmf).ok();
+                self.news.send(Order::Stream(StreamNews::Dtmf)).ok();
                 self.session.handle(now, Input::WireDtmf(&digit));
             }
             MediaEvent::Mark(name) => self.session.handle(now, Input::WireMark(&name)),
@@ -193,7 +194,7 @@ impl Running {
         match (wire::format_of(&started.inbound), wire::format_of(&started.outbound)) {
             (Ok(wire_in), Ok(wire_out)) => {
                 self.session.handle(now, Input::WireStarted { wire_in, wire_out });
-                self.news.send(StreamNews::Opened).ok();
+                self.news.send(Order::Stream(StreamNews::Opened)).ok();
             }
             (Err(reason), _) | (_, Err(reason)) => self.stop(StreamEnd::Provider(reason)),
         }

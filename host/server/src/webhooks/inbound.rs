@@ -87,7 +87,7 @@ async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<R
         Inserted::Existing(call) => call,
         Inserted::New(call) => {
             if !app.calls.has_room() {
-                app.calls.refused_for_room(call.id.clone()).await;
+                app.calls.refused_for_room(&call).await;
                 return answer::checked(
                     genuine.reply(Some(&guest_call(&call)), &Action::Reject(RejectReason::Busy))?,
                 );

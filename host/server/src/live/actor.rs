@@ -1,0 +1,315 @@
+//! The task of one call: feeds its state machine and carries out what the machine decides.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jackfield_calls::{CallMachine, Change, Effect, Ended, Input, Record, Report, Status};
+use jackfield_media::EndReason;
+use jackfield_plugins::Pin;
+use jackfield_plugins::types::{CallStatus, Inspection, PlaceRequest, StatusUpdate};
+use jackfield_store::{Call, CallChange, Configuration, NewEvent, Store};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::provider::Provider;
+use super::registry::{Handle, Order, Registry};
+use crate::account::guest_call;
+use crate::call_service::CallProblem;
+use crate::clock::now_ms;
+use crate::media::{StreamEnd, StreamNews};
+use crate::metrics::Metrics;
+
+/// What a call's task is made of.
+pub(crate) struct Parts {
+    pub(crate) call: Call,
+    pub(crate) machine: CallMachine,
+    pub(crate) pin: Pin,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) egress: jackfield_egress::Egress,
+    pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
+    pub(crate) registry: Registry,
+    /// The order an outbound call was placed with, for reading it back.
+    pub(crate) placed_by: Option<PlaceRequest>,
+}
+
+struct Actor {
+    machine: CallMachine,
+    provider: Provider,
+    store: Store,
+    metrics: Metrics,
+    registry: Registry,
+    placed_by: Option<PlaceRequest>,
+    handle: Handle,
+    began: i64,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    _pin: Pin,
+}
+
+/// Starts the task, unless the call is up already.
+pub(crate) fn start(parts: Parts) -> Handle {
+    let id = parts.call.id.clone();
+    let (inbox, orders) = mpsc::unbounded_channel();
+    let handle = Handle {
+        inbox,
+        generation: Arc::clone(parts.pin.generation()),
+        configuration: Arc::clone(&parts.configuration),
+        row: Arc::new(Mutex::new(parts.call.clone())),
+        streaming: Arc::new(AtomicBool::new(false)),
+        ending: Arc::new(AtomicBool::new(false)),
+        hang_up: Arc::new(watch::Sender::new(false)),
+    };
+    if !parts.registry.enter(&id, handle.clone()) {
+        return parts.registry.get(&id).unwrap_or(handle);
+    }
+    parts.metrics.call_began(&parts.call.direction);
+    let provider = Provider {
+        generation: Arc::clone(parts.pin.generation()),
+        configuration: parts.configuration,
+        egress: parts.egress,
+    };
+    let actor = Actor {
+        machine: parts.machine,
+        provider,
+        store: parts.store,
+        metrics: parts.metrics,
+        registry: parts.registry,
+        placed_by: parts.placed_by,
+        handle: handle.clone(),
+        began: parts.call.created_at,
+        inbox: orders,
+        _pin: parts.pin,
+    };
+    tokio::spawn(actor.run());
+    handle
+}
+
+impl Actor {
+    async fn run(mut self) {
+        loop {
+            let order = match self.machine.next_deadline() {
+                None if self.machine.is_finished() => break,
+                None => self.inbox.recv().await,
+                Some(at) => {
+                    let wait = at.saturating_sub(now()).max(1);
+                    tokio::select! {
+                        order = self.inbox.recv() => order,
+                        () = tokio::time::sleep(Duration::from_millis(wait)) => {
+                            self.handle(Input::Tick).await.ok();
+                            continue;
+                        }
+                    }
+                }
+            };
+            match order {
+                Some(Order::Happened(input, done)) => {
+                    let stored = self.handle(input).await;
+                    // Whoever told us may have given up waiting.
+                    done.send(stored).ok();
+                }
+                Some(Order::Stream(news)) => self.stream_news(news).await,
+                None => break,
+            }
+        }
+        self.registry.leave(&self.handle.call().id);
+    }
+
+    async fn handle(&mut self, input: Input) -> Result<(), String> {
+        let effects = self.machine.handle(now(), input);
+        self.handle.ending.store(self.machine.is_ending(), Ordering::Release);
+        let stored = self.remember(&effects).await;
+        for effect in effects {
+            self.act(effect);
+        }
+        stored
+    }
+
+    /// Writes everything of one step in one transaction, before anything is done about it.
+    async fn remember(&mut self, effects: &[Effect]) -> Result<(), String> {
+        let mut change = CallChange::default();
+        let mut events = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Store(stored) => merge(&mut change, stored, self.began),
+                Effect::Record(record) => events.push(event(record)),
+                Effect::Finished { status, reason } => {
+                    let data = json!({ "status": status.as_str(), "reason": reason });
+                    events.push(NewEvent { kind: "ended".to_owned(), data, dedupe_key: None });
+                }
+                _ => {}
+            }
+        }
+        self.write(change, events).await
+    }
+
+    async fn write(&mut self, change: CallChange, events: Vec<NewEvent>) -> Result<(), String> {
+        if events.is_empty() && change == CallChange::default() {
+            return Ok(());
+        }
+        let id = self.handle.call().id;
+        apply(&mut self.handle.row.lock().unwrap_or_else(PoisonError::into_inner), &change);
+        let written = self.store.change_call(&id, change, events, now_ms()).await;
+        written.map(drop).map_err(|error| {
+            tracing::error!(call = id, %error, "a call's state could not be stored");
+            error.to_string()
+        })
+    }
+
+    fn act(&self, effect: Effect) {
+        match effect {
+            Effect::Store(_) | Effect::Record(_) => {}
+            Effect::CloseStream => drop(self.handle.hang_up.send(true)),
+            Effect::HangUpAtProvider => self.order(hang_up),
+            Effect::ReadBack => self.order(read_back),
+            Effect::Inspect => self.order(inspect),
+            Effect::Finished { status, .. } => {
+                self.registry.over();
+                self.metrics.call_ended(status.as_str());
+                tracing::info!(call = self.handle.call().id, status = status.as_str(), "call ended");
+            }
+        }
+    }
+
+    /// Asks the provider in a task of its own; the answer comes back as an input.
+    fn order<F>(&self, ask: fn(Provider, Call, Option<PlaceRequest>) -> F)
+    where
+        F: Future<Output = Input> + Send + 'static,
+    {
+        let asked = ask(self.provider.clone(), self.handle.call(), self.placed_by.clone());
+        let inbox = self.handle.inbox.clone();
+        tokio::spawn(async move {
+            let input = asked.await;
+            let (done, _) = oneshot::channel();
+            // A task that ended needs no answer.
+            inbox.send(Order::Happened(input, done)).ok();
+        });
+    }
+
+    async fn stream_news(&mut self, news: StreamNews) {
+        match news {
+            StreamNews::Opened => drop(self.handle(Input::StreamOpened).await),
+            StreamNews::Dtmf => {
+                let event = NewEvent { kind: "dtmf".to_owned(), data: json!({}), dedupe_key: None };
+                self.write(CallChange::default(), vec![event]).await.ok();
+            }
+            StreamNews::Closed { end, stats, heard_ms } => {
+                self.handle.streaming.store(false, Ordering::Release);
+                let data = json!({
+                    "frames_in": stats.frames_in, "frames_out": stats.frames_out, "bad": stats.bad,
+                    "dropped": stats.dropped, "underruns": stats.underruns, "late": stats.late,
+                    "flushes": stats.flushes, "heard_ms": heard_ms,
+                });
+                let event = NewEvent { kind: "audio".to_owned(), data, dedupe_key: None };
+                self.write(CallChange::default(), vec![event]).await.ok();
+                self.handle(Input::StreamClosed(ended_by(end))).await.ok();
+            }
+        }
+    }
+}
+
+async fn hang_up(provider: Provider, call: Call, _: Option<PlaceRequest>) -> Input {
+    match provider.hang_up(&guest_call(&call)).await {
+        Ok(()) | Err(CallProblem::NotFound(_)) => Input::HangUpDone,
+        // A provider without such a call, or an account that cannot ask: the stream is closed, and that must do.
+        Err(error) => {
+            tracing::warn!(call = call.id, %error, "the provider did not hang up");
+            Input::HangUpFailed
+        }
+    }
+}
+
+async fn read_back(provider: Provider, call: Call, placed_by: Option<PlaceRequest>) -> Input {
+    let Some(request) = placed_by else { return Input::PlaceFound(None) };
+    let since = u64::try_from(call.created_at).unwrap_or(0);
+    match provider.find_placed(&request, since).await {
+        Ok(found) => Input::PlaceFound(found.map(|placed| placed.provider_id)),
+        Err(error) => {
+            tracing::warn!(call = call.id, %error, "the provider could not be asked for the call");
+            Input::PlaceFound(None)
+        }
+    }
+}
+
+async fn inspect(provider: Provider, call: Call, _: Option<PlaceRequest>) -> Input {
+    match provider.inspect(&guest_call(&call)).await {
+        Ok(Inspection { status, raw, duration, cost, .. }) => {
+            let cost = cost.map(|money| (money.amount, money.currency));
+            Input::Reported(Report { status: status_of(&status), raw, duration, cost, cause: None, sequence: None })
+        }
+        Err(_) => Input::InspectFailed,
+    }
+}
+
+/// A callback as the state machine takes it.
+pub(crate) fn report_of(update: StatusUpdate) -> Report {
+    Report {
+        status: status_of(&update.status),
+        raw: update.raw,
+        duration: update.duration,
+        cost: update.cost.map(|money| (money.amount, money.currency)),
+        cause: update.cause,
+        sequence: update.sequence,
+    }
+}
+
+/// The status, where the provider's word has one.
+pub(crate) fn status_of(status: &CallStatus) -> Option<Status> {
+    Some(match status {
+        CallStatus::Initiated => Status::Initiated,
+        CallStatus::Ringing => Status::Ringing,
+        CallStatus::InProgress => Status::InProgress,
+        CallStatus::Completed => Status::Completed,
+        CallStatus::Busy => Status::Busy,
+        CallStatus::NoAnswer => Status::NoAnswer,
+        CallStatus::Failed => Status::Failed,
+        CallStatus::Canceled => Status::Canceled,
+        CallStatus::Other(_) => return None,
+    })
+}
+
+fn ended_by(end: StreamEnd) -> Ended {
+    match end {
+        StreamEnd::Session(EndReason::CallerHungUp) => Ended::Caller,
+        StreamEnd::Session(EndReason::AgentHungUp) => Ended::Agent,
+        StreamEnd::Session(EndReason::HostHungUp) => Ended::Operator,
+        StreamEnd::Session(reason) => Ended::Fault(reason.as_str().to_owned()),
+        StreamEnd::AgentUnreachable(why) => Ended::Fault(format!("the agent could not be reached: {why}")),
+        StreamEnd::Plugin(why) => Ended::Fault(format!("the plugin failed: {why}")),
+        StreamEnd::Provider(why) => Ended::Fault(format!("the media stream broke: {why}")),
+    }
+}
+
+fn now() -> u64 {
+    u64::try_from(now_ms()).unwrap_or(0)
+}
+
+fn merge(into: &mut CallChange, change: &Change, began: i64) {
+    let stamp = |at: u64| i64::try_from(at).unwrap_or(began);
+    if let Some(status) = change.status {
+        into.status = Some(status.as_str().to_owned());
+    }
+    into.provider_call_id = change.provider_id.clone().or(into.provider_call_id.take());
+    into.answered_at = change.answered_at.map(stamp).or(into.answered_at);
+    into.ended_at = change.ended_at.map(stamp).or(into.ended_at);
+    into.duration_s = change.duration.map(i64::from).or(into.duration_s);
+    into.end_reason = change.reason.clone().or(into.end_reason.take());
+    if let Some((amount, currency)) = change.cost.clone() {
+        into.cost_amount = Some(amount);
+        into.cost_currency = Some(currency);
+    }
+}
+
+fn apply(row: &mut Call, change: &CallChange) {
+    if let Some(status) = &change.status {
+        row.status.clone_from(status);
+    }
+    row.provider_call_id = change.provider_call_id.clone().or(row.provider_call_id.take());
+    row.answered_at = change.answered_at.or(row.answered_at);
+    row.ended_at = change.ended_at.or(row.ended_at);
+}
+
+fn event(record: &Record) -> NewEvent {
+    let data = record.data.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+    NewEvent { kind: record.kind.to_owned(), data: serde_json::Value::Object(data), dedupe_key: None }
+}

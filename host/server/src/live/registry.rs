@@ -1,0 +1,127 @@
+//! Who is up: the way from a call's id to its task.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, HeaderValue, header};
+use jackfield_calls::Input;
+use jackfield_plugins::Generation;
+use jackfield_store::{Call, Configuration};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::media::StreamNews;
+
+/// What a call's task can be told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Something happened. Answered once it is stored.
+    Happened(Input, oneshot::Sender<Result<(), String>>),
+    /// The media stream has news.
+    Stream(StreamNews),
+}
+
+/// The outside of a call's task. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) inbox: mpsc::UnboundedSender<Order>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) configuration: Arc<Configuration>,
+    /// The stored row as it is now.
+    pub(crate) row: Arc<Mutex<Call>>,
+    /// Set while a stream is open: there is one at a time.
+    pub(crate) streaming: Arc<AtomicBool>,
+    pub(crate) ending: Arc<AtomicBool>,
+    /// Tells the stream to end.
+    pub(crate) hang_up: Arc<watch::Sender<bool>>,
+}
+
+/// A media socket that may be opened: the claim on its call, given back if nothing comes of it.
+pub(crate) struct TakenStream {
+    pub(crate) call: Call,
+    pub(crate) handle: Handle,
+}
+
+/// All calls that are up.
+#[derive(Clone, Default)]
+pub(crate) struct Registry {
+    calls: Arc<Mutex<HashMap<String, Handle>>>,
+    /// Calls that are not over; those that only wait for their bill do not count.
+    up: Arc<AtomicUsize>,
+}
+
+impl Registry {
+    pub(crate) fn get(&self, call: &str) -> Option<Handle> {
+        self.calls().get(call).cloned()
+    }
+
+    /// Enters a call unless it is there already.
+    pub(crate) fn enter(&self, call: &str, handle: Handle) -> bool {
+        match self.calls().entry(call.to_owned()) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(handle);
+                self.up.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn leave(&self, call: &str) {
+        self.calls().remove(call);
+    }
+
+    /// A call that was up is over.
+    pub(crate) fn over(&self) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many calls are not over.
+    pub(crate) fn up(&self) -> usize {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Calls that are not over.
+    pub(crate) fn active(&self) -> Vec<Handle> {
+        self.calls().values().filter(|handle| handle.call().ended_at.is_none()).cloned().collect()
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<String, Handle>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
+    /// Tells the call what happened, and waits until it is stored.
+    pub(crate) async fn tell(&self, input: Input) -> Result<(), String> {
+        let (done, stored) = oneshot::channel();
+        let over = || "the call is over".to_owned();
+        self.inbox.send(Order::Happened(input, done)).map_err(|_| over())?;
+        stored.await.map_err(|_| over())?
+    }
+
+    pub(crate) fn call(&self) -> Call {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Claims the right to carry the call's one stream.
+    pub(crate) fn claim_stream(&self) -> Option<TakenStream> {
+        if self.ending.load(Ordering::Acquire) || self.streaming.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        Some(TakenStream { call: self.call(), handle: self.clone() })
+    }
+}
+
+impl TakenStream {
+    /// The subprotocol to agree to: the first that the provider offers (`media`, for Asterisk).
+    pub(crate) fn subprotocol(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+        let first = offered.split(',').next()?.trim();
+        HeaderValue::from_str(first).ok()
+    }
+
+    pub(crate) fn give_back(&self) {
+        self.handle.streaming.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,65 @@
+//! Form bodies and queries: pairs in wire order, repeated names kept.
+
+use crate::types::Request;
+
+/// Decoded pairs, in wire order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads `application/x-www-form-urlencoded` bytes.
+    pub fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// The body of a POST, else the query: where providers put their parameters.
+    pub fn of(request: &Request) -> Self {
+        if request.method == "GET" { Self::parse(query(&request.url).unwrap_or_default().as_bytes()) } else { Self::parse(&request.body) }
+    }
+
+    /// The first value of that name; nothing if it is absent or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.iter().find(|(field, _)| field == name);
+        value.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// All pairs.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+}
+
+/// The raw query of a URL.
+pub fn query(url: &str) -> Option<&str> {
+    url.split_once('?').map(|(_, query)| query)
+}
+
+/// Writes a form body.
+pub fn encode<K: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<u8> {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
+}
+
+/// Percent-encodes one part of a URL's path or query.
+pub fn component(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_and_empty_values_are_kept_in_order() {
+        let form = Form::parse(b"a=2&b=&a=1&plus=%2B1+x&caf%C3%A9=t%C3%A9");
+        let pairs: Vec<(&str, &str)> = form.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("a", "2"), ("b", ""), ("a", "1"), ("plus", "+1 x"), ("café", "té")]);
+        assert_eq!(form.get("b"), None);
+        assert_eq!(form.get("a"), Some("2"));
+    }
+
+    #[test]
+    fn a_plus_in_a_number_survives_the_way_out() {
+        assert_eq!(encode([("To", "+14155550123")]), b"To=%2B14155550123");
+        assert_eq!(component("+1 2"), "%2B1%202");
+    }
+}

@@ -1,0 +1,39 @@
+//! Phone numbers and other addresses in one form.
+
+/// A number in E.164 with `+`; SIP and client addresses, and words such as `anonymous`, stay as they are.
+///
+/// No country is guessed: a national number can't be told from another country's.
+pub fn canonical(raw: &str) -> String {
+    let raw = raw.trim();
+    if raw.contains([':', '@']) {
+        return raw.to_owned();
+    }
+    let digits: String = raw.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
+    let bare = digits.strip_prefix('+').unwrap_or(&digits);
+    let is_number = (8..=15).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { format!("+{bare}") } else { raw.to_owned() }
+}
+
+/// The digits alone, for providers that write numbers without `+`.
+pub fn digits(number: &str) -> &str {
+    number.strip_prefix('+').unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_get_one_form() {
+        for raw in ["+14155550123", "14155550123", " +1 (415) 555-0123 ", "+1.415.555.0123"] {
+            assert_eq!(canonical(raw), "+14155550123", "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays() {
+        for raw in ["anonymous", "sip:ann@example.net", "client:ann", "8000", "", "+1415x", "sips:1@2:5061"] {
+            assert_eq!(canonical(raw), raw);
+        }
+    }
+}

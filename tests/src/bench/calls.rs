@@ -1,0 +1,78 @@
+//! Echo calls a core on the Twilio wire, beside a bare WebSocket echo under the same load.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+
+use super::bare::BareEcho;
+use super::crowd::Crowd;
+use super::load::{Destination, LoadStream, Tally};
+use super::process;
+use super::table::{Limit, Table};
+use crate::echo::percentile;
+
+const CALLS: usize = 500;
+const WARM: usize = 100;
+const FRAMES: usize = 600;
+
+pub(super) async fn measure(table: &mut Table) -> Result<()> {
+    let bare = bare().await?;
+    table.told("bare WebSocket echo, calls a core", bare.0, "");
+    table.told("bare echo, p99 at 500 calls", ms(percentile(&bare.1.delays, 0.99)), "ms");
+    let crowd = Crowd::gather().await?;
+    let streams = crowd.put_through(CALLS).await?;
+    let (calls_a_core, tally) = under_load(crowd.host.pid(), streams).await?;
+    table.told("echo calls a core", calls_a_core, "");
+    table.held("echo calls a core, of the bare echo's", calls_a_core / bare.0, "", Limit::AtLeast(0.5));
+    table.held("echo latency at 500 calls, p50", ms(percentile(&tally.delays, 0.5)), "ms", Limit::AtMost(25.0));
+    table.held("echo latency at 500 calls, p99", ms(percentile(&tally.delays, 0.99)), "ms", Limit::AtMost(35.0));
+    let lost = tally.sent.saturating_sub(tally.heard);
+    table.told("frames that did not come back", per_mille(lost, tally.sent), "per mille");
+    Ok(())
+}
+
+async fn bare() -> Result<(f64, Tally)> {
+    let echo = BareEcho::start()?;
+    let destination = Destination {
+        address: echo.address,
+        url: format!("ws://{}/", echo.address),
+        account_sid: String::new(),
+        call_sid: String::new(),
+    };
+    let mut streams = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        streams.push(LoadStream::open(&destination).await?);
+    }
+    under_load(echo.pid(), streams).await
+}
+
+/// Calls a core: how many the measured CPU time would carry if it were all of one core's.
+async fn under_load(pid: u32, streams: Vec<LoadStream>) -> Result<(f64, Tally)> {
+    let (mut speaking, calls) = (JoinSet::new(), streams.len());
+    let first = Instant::now() + Duration::from_millis(200);
+    for (index, stream) in (0u32..).zip(streams) {
+        // Callers do not speak in step: spread over the 20 ms.
+        let offset = Duration::from_micros(u64::from(index % 500) * 40);
+        speaking.spawn(stream.speak(first + offset, FRAMES, WARM));
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (began, before) = (Instant::now(), process::cpu(pid)?);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let (passed, used) = (began.elapsed(), process::cpu(pid)?.saturating_sub(before));
+    let mut tallies = Vec::new();
+    while let Some(tally) = speaking.join_next().await {
+        tallies.push(tally??);
+    }
+    let cores = used.as_secs_f64() / passed.as_secs_f64();
+    Ok((f64::from(u32::try_from(calls)?) / cores.max(1e-6), Tally::of(tallies)))
+}
+
+fn ms(micros: u32) -> f64 {
+    f64::from(micros) / 1_000.0
+}
+
+fn per_mille(part: usize, whole: usize) -> f64 {
+    let count = |value: usize| f64::from(u32::try_from(value).unwrap_or(u32::MAX));
+    count(part) * 1_000.0 / count(whole).max(1.0)
+}

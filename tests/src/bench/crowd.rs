@@ -1,0 +1,67 @@
+//! A host with an account, and many calls on it.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+
+use super::load::{Destination, LoadStream};
+use crate::api::Api;
+use crate::carrier::{Account, Carrier, Leg};
+use crate::host_process::{HostOptions, HostProcess};
+
+const NUMBER: &str = "+12065550188";
+
+/// A host that is ready for calls to `echo`.
+pub(super) struct Crowd {
+    pub(super) host: HostProcess,
+    pub(super) api: Api,
+    pub(super) carrier: Arc<Carrier>,
+}
+
+impl Crowd {
+    pub(super) async fn gather() -> Result<Self> {
+        let options = HostOptions::new()?.with_settings("[limits]\ncalls = 1000000\n[log]\nlevel = \"warn\"\n");
+        let host = options.start()?;
+        let (api, account) = (host.api()?, Account::fresh());
+        let configuration = api.add_twilio("bench", &account.sid, &account.token).await?;
+        let agent = api.add_agent("echo", None).await?;
+        api.add_number(NUMBER, &configuration, Some(&agent)).await?;
+        let carrier = Arc::new(Carrier::new(host.gateway(), account)?);
+        Ok(Self { host, api, carrier })
+    }
+
+    /// The next caller, whom nobody else is.
+    pub(super) fn leg(index: usize) -> Leg {
+        Leg::inbound(&format!("+1415{index:07}"), NUMBER)
+    }
+
+    /// Puts so many calls through, a few at a time.
+    pub(super) async fn put_through(&self, calls: usize) -> Result<Vec<LoadStream>> {
+        let (mut opening, mut open) = (JoinSet::new(), Vec::with_capacity(calls));
+        for index in 0..calls {
+            if opening.len() >= 16
+                && let Some(stream) = opening.join_next().await
+            {
+                open.push(stream??);
+            }
+            let carrier = self.carrier.clone();
+            opening.spawn(async move { put_through(&carrier, &Self::leg(index)).await });
+        }
+        while let Some(stream) = opening.join_next().await {
+            open.push(stream??);
+        }
+        Ok(open)
+    }
+}
+
+async fn put_through(carrier: &Carrier, leg: &Leg) -> Result<LoadStream> {
+    let verb = carrier.ring_through(leg).await?;
+    let destination = Destination {
+        address: carrier.gateway.address,
+        url: verb.url.replacen("wss://", "ws://", 1),
+        account_sid: carrier.account.sid.clone(),
+        call_sid: leg.sid.clone(),
+    };
+    LoadStream::open(&destination).await
+}

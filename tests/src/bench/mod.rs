@@ -1,0 +1,51 @@
+//! `cargo xtask bench`: what the host costs, beside the least it could cost, in one run on one machine.
+
+mod adapter;
+pub mod bare;
+mod calls;
+mod crowd;
+mod load;
+mod memory;
+mod process;
+mod start;
+mod swap;
+mod table;
+mod webhooks;
+
+use anyhow::{Context, Result};
+
+use table::Table;
+
+/// What can be asked for.
+pub const NAMES: [&str; 7] = ["all", "calls", "webhooks", "media", "swap", "start", "memory"];
+
+/// Runs one part or all, and prints the table.
+pub fn run(name: &str) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("no runtime for the load")?;
+    let mut table = Table::default();
+    let wants = |part: &str| name == "all" || name == part;
+    runtime.block_on(async {
+        if wants("start") {
+            start::measure(&mut table).await?;
+        }
+        if wants("webhooks") {
+            webhooks::measure(&mut table).await?;
+            adapter::webhooks(&mut table).await?;
+        }
+        if wants("media") {
+            adapter::media(&mut table).await?;
+        }
+        if wants("swap") {
+            swap::measure(&mut table).await?;
+        }
+        if wants("memory") {
+            memory::measure(&mut table).await?;
+        }
+        if wants("calls") {
+            calls::measure(&mut table).await?;
+        }
+        anyhow::Ok(())
+    })?;
+    table.print();
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! What another process has used, as the kernel counts it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// CPU time of all threads of a process, in user and kernel.
+pub(super) fn cpu(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("the process is gone")?;
+    // The name in parentheses may hold anything; what follows is counted.
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+    let used = ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("an odd /proc/PID/stat")?;
+    let a_second = rustix::param::clock_ticks_per_second();
+    Ok(Duration::from_micros(used * 1_000_000 / a_second.max(1)))
+}
+
+/// Resident memory in KiB.
+pub(super) fn resident(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok());
+    kib.context("an odd /proc/PID/status")
+}

@@ -1,0 +1,309 @@
+//! Plugins that misbehave: components that are right in all but one thing.
+//!
+//! Each is a core module in WebAssembly text, laid out by hand after the canonical ABI and made a component against
+//! the project's own contract. What is not its one misdeed works: it describes itself, takes any request for genuine,
+//! reads nothing from it, and answers with an empty document.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::Resolve;
+
+/// Where a plugin misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Export {
+    Describe,
+    Check,
+    Identify,
+    Authenticate,
+    Read,
+    Reply,
+    Open,
+    Decode,
+    Encode,
+}
+
+/// How a plugin misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misdeed {
+    /// None: the plugin is as good as it can be.
+    Nothing,
+    /// Never returns.
+    Loop,
+    /// Traps.
+    Trap,
+    /// Calls itself until the stack is gone.
+    Recurse,
+    /// Takes memory until it gets no more, then traps.
+    Grow,
+    /// Returns more than a host may take.
+    HugeResult,
+    /// Describes itself in text that is not UTF-8.
+    BadText,
+}
+
+/// A plugin to be.
+#[derive(Debug, Clone)]
+pub struct Hostile {
+    /// The provider it claims to be for.
+    pub name: String,
+    pub export: Export,
+    pub misdeed: Misdeed,
+    /// The version of the contract it was built for.
+    pub contract: String,
+    /// An import that no plugin is granted, as `wasi:sockets/tcp@0.2.0`.
+    pub import: Option<(&'static str, &'static str)>,
+    /// Misbehaves as soon as it is instantiated.
+    pub at_start: bool,
+}
+
+impl Hostile {
+    /// A plugin for provider `name` that misbehaves in one export.
+    pub fn new(name: &str, export: Export, misdeed: Misdeed) -> Self {
+        let contract = "0.1.0".to_owned();
+        Self { name: name.to_owned(), export, misdeed, contract, import: None, at_start: false }
+    }
+
+    /// A plugin with no fault but its name, its imports or its contract.
+    pub fn harmless(name: &str) -> Self {
+        Self::new(name, Export::Check, Misdeed::Nothing)
+    }
+
+    /// Built for another version of the contract.
+    #[must_use]
+    pub fn built_for(mut self, contract: &str) -> Self {
+        contract.clone_into(&mut self.contract);
+        self
+    }
+
+    /// Asks for the network.
+    #[must_use]
+    pub fn wanting_sockets(mut self) -> Self {
+        self.import = Some(("wasi:sockets", "tcp"));
+        self
+    }
+
+    /// Misbehaves in its start function.
+    #[must_use]
+    pub fn at_start(mut self) -> Self {
+        self.at_start = true;
+        self
+    }
+
+    /// The component's bytes.
+    pub fn build(&self) -> Result<Vec<u8>> {
+        let mut module = wat::parse_str(self.text()).context("the fixture is not WebAssembly text")?;
+        let (resolve, world) = self.world()?;
+        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+        ComponentEncoder::default().module(&module)?.validate(true).encode()
+    }
+
+    /// The contract of the wanted version, and a world with all that the fixture exports.
+    fn world(&self) -> Result<(Resolve, wit_parser::WorldId)> {
+        let mut resolve = Resolve::default();
+        let contract = contract()?.replace("@0.1.0;", &format!("@{};", self.contract));
+        resolve.push_str("contract.wit", &contract)?;
+        let mut world = format!(
+            "package fixture:hostile;\nworld hostile {{\n  {}\n  export jackfield:provider/manifest@{v};\n  \
+             export jackfield:provider/webhooks@{v};\n  export jackfield:provider/media@{v};\n}}\n",
+            self.import.map_or(String::new(), |(package, name)| format!("import {package}/{name}@0.2.0;")),
+            v = self.contract,
+        );
+        if let Some((package, name)) = self.import {
+            let foreign = format!("package {package}@0.2.0;\ninterface {name} {{ open: func() -> u32; }}\n");
+            resolve.push_str("foreign.wit", &foreign)?;
+        }
+        world.push('\n');
+        let package = resolve.push_str("hostile.wit", &world)?;
+        let world = resolve.select_world(&[package], Some("hostile"))?;
+        Ok((resolve, world))
+    }
+
+    fn text(&self) -> String {
+        let import = self.import.map_or(String::new(), |(package, name)| {
+            format!("(import \"{package}/{name}@0.2.0\" \"open\" (func $foreign (result i32)))")
+        });
+        let start =
+            if self.at_start { format!("(func $start {}) (start $start)", self.misdeed.body()) } else { String::new() };
+        let exports: String = EXPORTS.iter().map(|export| self.export_text(export)).collect();
+        format!("(module\n{import}\n{MEMORY}\n{exports}\n{start}\n{})\n", data(&self.name))
+    }
+
+    fn export_text(&self, (export, interface, name, parameters, result): &ExportShape) -> String {
+        let guilty = !self.at_start && *export == self.export;
+        let body = if guilty { self.misdeed.body() } else { "" };
+        let result = match (guilty, self.misdeed) {
+            (true, Misdeed::HugeResult) => huge_result(*export),
+            (true, Misdeed::BadText) => BAD_DESCRIPTION,
+            _ => *result,
+        };
+        let version = &self.contract;
+        let signature = if parameters.is_empty() { String::new() } else { format!("(param {parameters})") };
+        format!(
+            "(func ${name} (export \"jackfield:provider/{interface}@{version}#{name}\") {signature} (result i32)\n  \
+             {body}\n  i32.const {result})\n"
+        )
+    }
+}
+
+impl Misdeed {
+    /// Instructions that do it; they leave nothing on the stack.
+    fn body(self) -> &'static str {
+        match self {
+            Self::Nothing | Self::HugeResult | Self::BadText => "",
+            Self::Loop => "(loop $again (br $again))",
+            Self::Trap => "unreachable",
+            Self::Recurse => "(drop (call $deeper (i32.const 1)))",
+            Self::Grow => "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
+        }
+    }
+}
+
+/// Export, interface, name, flat parameters, and where its good result lies.
+type ExportShape = (Export, &'static str, &'static str, &'static str, u32);
+
+const ACCOUNT: &str = "i32 i32 i32 i32 i32 i32";
+const EXPORTS: [ExportShape; 9] = [
+    (Export::Describe, "manifest", "describe", "", DESCRIPTION),
+    (Export::Check, "manifest", "check", ACCOUNT, ZEROS),
+    (Export::Identify, "webhooks", "identify", "i32 i32 i32 i32 i32 i32 i32 i32", ZEROS),
+    (
+        Export::Authenticate,
+        "webhooks",
+        "authenticate",
+        "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64",
+        PROOF,
+    ),
+    (Export::Read, "webhooks", "read", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32", ZEROS),
+    (Export::Reply, "webhooks", "reply", "i32", REPLY),
+    (Export::Open, "media", "open", "i32", SETUP),
+    (Export::Decode, "media", "decode", "i32 i32 i32", ZEROS),
+    (Export::Encode, "media", "encode", "i32 i32 i32", ZEROS),
+];
+
+// Where things lie in the first pages of memory. Zeros are an empty list, a `none`, or an `ok` with an empty list.
+const ZEROS: u32 = 1024;
+const DESCRIPTION: u32 = 2048;
+const BAD_DESCRIPTION: u32 = 2304;
+const PROOF: u32 = 2560;
+const CHECKS: u32 = 2688;
+const REPLY: u32 = 2816;
+const SETUP: u32 = 2944;
+const HUGE: u32 = 3072;
+const TEXT: u32 = 4096;
+/// Zeros, and more of them than any result may have.
+const WASTE: u32 = 65_536;
+const WASTE_BYTES: u32 = 1 << 20;
+/// So many list items lie there, of whatever type.
+const WASTE_ITEMS: u32 = 8_192;
+
+/// Where the result lies that is too large, by the shape of what the export returns.
+fn huge_result(export: Export) -> u32 {
+    match export {
+        Export::Check => HUGE,
+        Export::Read | Export::Decode | Export::Encode => HUGE + 64,
+        Export::Reply => HUGE + 128,
+        Export::Authenticate => HUGE + 192,
+        Export::Identify => HUGE + 256,
+        Export::Open => HUGE + 320,
+        Export::Describe => HUGE + 384,
+    }
+}
+
+/// Memory of 2 MiB, an allocator that never frees, and the function that never ends.
+const MEMORY: &str = r#"
+  (memory (export "memory") 32)
+  (global $top (mut i32) (i32.const 1310720))
+  (func (export "cabi_realloc") (param i32 i32) (param $align i32) (param $size i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and
+      (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1)))
+      (i32.sub (i32.const 0) (local.get $align))))
+    (global.set $top (i32.add (local.get $at) (local.get $size)))
+    (if (i32.gt_u (global.get $top) (i32.const 2097152)) (then unreachable))
+    (local.get $at))
+  (func $deeper (param i32) (result i32)
+    (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+"#;
+
+/// Everything that good results point to.
+fn data(name: &str) -> String {
+    let text = |offset: u32, length: usize| [TEXT + offset, u32::try_from(length).unwrap_or(0)];
+    let mut description = [text(0, name.len()), text(0, name.len()), text(64, 5), text(0, 0)].concat();
+    let bad = [text(0, name.len()), text(96, 4), text(64, 5), text(0, 0)].concat();
+    // No fields, no identifying field, no abilities, no hosts, no media format, nothing extra.
+    description.resize(24, 0);
+    let segments = [
+        (DESCRIPTION, words(&description)),
+        (BAD_DESCRIPTION, words(&bad)),
+        // ok, then a list of one check; no time, no key.
+        (PROOF, words(&[0, 0, CHECKS, 1])),
+        // `verified`.
+        (CHECKS, words(&[3])),
+        // ok, status 200, no headers, no body.
+        (REPLY, words(&[0, 200, TEXT, 0, TEXT, 0])),
+        // ok, PCMU at 8000 Hz both ways, 20 ms, 100 ms ahead, no subprotocol.
+        (SETUP, words(&[0, 0, 0, 0, 8000, 0, 0, 0, 8000, 20, 100, 0, 0, 0])),
+        // A list; a list in an ok; a body; a list of checks; an account's name; a subprotocol; a plugin's name.
+        (HUGE, words(&[WASTE, WASTE_ITEMS])),
+        (HUGE + 64, words(&[0, WASTE, WASTE_ITEMS])),
+        (HUGE + 128, words(&[0, 200, TEXT, 0, WASTE, WASTE_BYTES])),
+        (HUGE + 192, words(&[0, 0, WASTE, WASTE_ITEMS])),
+        (HUGE + 256, words(&[1, 1, WASTE, WASTE_BYTES])),
+        (HUGE + 320, words(&[0, 0, 0, 0, 8000, 0, 0, 0, 8000, 20, 100, 1, WASTE, WASTE_BYTES])),
+        (HUGE + 384, words(&[WASTE, WASTE_BYTES])),
+        (TEXT, escaped(name.as_bytes())),
+        (TEXT + 64, escaped(b"0.0.1")),
+        (TEXT + 96, escaped(&[0xFF, 0xFE, 0xC0, 0x80])),
+    ];
+    segments.iter().map(|(at, bytes)| format!("  (data (i32.const {at}) \"{bytes}\")\n")).collect()
+}
+
+fn words(words: &[u32]) -> String {
+    escaped(&words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
+/// The contract's files as one text.
+fn contract() -> Result<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "wit"));
+    files.sort();
+    let mut text = String::from("package jackfield:provider@0.1.0;\n");
+    for file in files {
+        let part = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        text.push_str(&part.replacen("package jackfield:provider@0.1.0;", "", 1));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn every_fixture_is_a_component_that_validates() {
+        let exports = EXPORTS.iter().map(|shape| shape.0);
+        let misdeeds = [Misdeed::Loop, Misdeed::Trap, Misdeed::Recurse, Misdeed::Grow, Misdeed::HugeResult];
+        for export in exports {
+            for misdeed in misdeeds {
+                assert!(Hostile::new("hostile", export, misdeed).build().is_ok(), "{export:?} {misdeed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fixture_names_the_contract_and_the_import_it_was_built_with() {
+        let shows = |bytes: &[u8], name: &str| bytes.windows(name.len()).any(|part| part == name.as_bytes());
+        let other = Hostile::harmless("hostile").built_for("9.9.0").build().unwrap();
+        assert!(shows(&other, "jackfield:provider/manifest@9.9.0"));
+        let greedy = Hostile::harmless("hostile").wanting_sockets().build().unwrap();
+        assert!(shows(&greedy, "wasi:sockets/tcp@0.2.0"));
+    }
+}

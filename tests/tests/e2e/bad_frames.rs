@@ -1,0 +1,44 @@
+//! Rubbish on the media socket.
+
+use jackfield_tests::echo;
+
+use crate::world::{World, frames, speak_and_hear};
+
+#[tokio::test]
+async fn frames_of_any_length_or_none_are_survived_and_counted() {
+    let world = World::new().await;
+    let before = world.metric("jackfield_media_bad_frames_total").await;
+    let (_, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    for payload in ["", "A", "not base64 at all!", "////=", "//"] {
+        stream.payload(payload);
+    }
+    for text in ["", "{", "[]", "null", "{\"event\":\"media\"}", "{\"event\":7}", "{\"event\":\"never heard of\"}"] {
+        stream.raw_text(text);
+    }
+    stream.raw_binary(vec![0; 160]);
+    let heard = stream.heard().bytes();
+    let rest = frames(30).split_off(5);
+    stream.speak(&rest).await;
+    let wanted = heard + rest.len() * 160;
+    let heard = stream.until("the call to go on", |heard| heard.bytes() >= wanted).await.unwrap();
+    assert!(heard.closed.is_none() && heard.illegal.is_empty(), "{heard:?}");
+    // Odd bytes may shift what follows; every whole frame sent after them is still heard somewhere in the echo.
+    let report = echo::compare(&stream.sent()[..5], &heard.audio[..5]);
+    assert!(report.whole(), "{report:?}");
+    stream.hang_up();
+    stream.until("the end", |heard| heard.closed.is_some()).await.unwrap();
+    let after = world.metric("jackfield_media_bad_frames_total").await;
+    assert!(after >= before + 5.0, "{before} then {after}\n{}", world.api.get("/metrics").await.unwrap().text());
+}
+
+#[tokio::test]
+async fn a_stream_that_names_another_call_is_cut() {
+    let world = World::new().await;
+    let leg = jackfield_tests::carrier::Leg::inbound(crate::world::CALLER, crate::world::NUMBER);
+    let verb = world.carrier.ring_through(&leg).await.unwrap();
+    let mut stream = world.carrier.dial_stream(&leg, &verb.url).await.unwrap();
+    stream.begin(&world.carrier.account.sid, "CAffffffffffffffffffffffffffffffff", &verb.parameters);
+    stream.until("the cut", |heard| heard.closed.is_some()).await.unwrap();
+    assert_eq!(stream.heard().bytes(), 0);
+}

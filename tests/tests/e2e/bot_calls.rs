@@ -1,0 +1,111 @@
+//! Calls to a bot over the `websocket` connector.
+
+use jackfield_tests::bot::{Bot, Conversation};
+use jackfield_tests::carrier::{Leg, MediaStream};
+use jackfield_tests::speech::{from_ulaw, to_ulaw};
+use serde_json::{Value, json};
+
+use crate::world::{CALLER, World, ended, frames};
+
+const BOTS_NUMBER: &str = "+12065550177";
+
+struct BotCall {
+    world: World,
+    leg: Leg,
+    stream: MediaStream,
+    talk: Conversation,
+}
+
+async fn call_bot() -> BotCall {
+    let world = World::with(|options| options.with_settings("[egress]\ndanger_allow_private = true\n")).await;
+    let mut bot = Bot::start().await.unwrap();
+    let agent = world.api.add_agent("bot", Some(&bot.url)).await.unwrap();
+    world.api.add_number(BOTS_NUMBER, &world.configuration, Some(&agent)).await.unwrap();
+    let leg = Leg::inbound(CALLER, BOTS_NUMBER);
+    let verb = world.carrier.ring_through(&leg).await.unwrap();
+    let stream = world.carrier.open_stream(&leg, &verb).await.unwrap();
+    let mut talk = bot.conversation().await.unwrap();
+    talk.until("who calls", |heard| !heard.metadata.is_null()).await.unwrap();
+    BotCall { world, leg, stream, talk }
+}
+
+fn marks(messages: &[Value]) -> Vec<(String, String)> {
+    let marks = messages.iter().filter(|message| message["type"] == "mark");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    marks.map(|mark| (text(&mark["data"]["name"]), text(&mark["data"]["event"]))).collect()
+}
+
+#[tokio::test]
+async fn a_bot_is_told_who_calls_and_hears_the_caller_as_pcm() {
+    let mut call = call_bot().await;
+    let metadata = call.talk.heard().metadata;
+    assert_eq!((metadata["from"].as_str(), metadata["to"].as_str()), (Some(CALLER), Some(BOTS_NUMBER)));
+    assert_eq!(metadata["sampleRate"], 8_000);
+    let spoken = frames(20);
+    call.stream.speak(&spoken).await;
+    let samples: Vec<u8> = spoken.concat().into_iter().flat_map(|byte| from_ulaw(byte).to_le_bytes()).collect();
+    let heard = call.talk.until("the caller", |heard| heard.audio.len() >= samples.len()).await.unwrap();
+    assert!(heard.audio.windows(samples.len()).step_by(2).any(|part| part == samples), "every sample arrived");
+}
+
+#[tokio::test]
+async fn a_caller_hears_what_the_bot_says_and_its_mark_comes_back_when_played() {
+    let mut call = call_bot().await;
+    let samples: Vec<i16> = frames(25).concat().into_iter().map(from_ulaw).collect();
+    call.talk.speak(&samples);
+    call.talk.mark("said");
+    call.talk.speak(&samples[..160]);
+    let heard = call.talk.until("the mark", |heard| !marks(&heard.messages).is_empty()).await.unwrap();
+    assert_eq!(marks(&heard.messages), [("said".to_owned(), "playout".to_owned())]);
+    let said: Vec<u8> = samples.into_iter().map(to_ulaw).collect();
+    let played: Vec<u8> = call.stream.heard().audio.into_iter().flat_map(|passed| passed.bytes).collect();
+    assert!(played.windows(said.len()).any(|part| part == said), "heard {} bytes", played.len());
+}
+
+#[tokio::test]
+async fn a_barge_in_clears_what_is_not_played_and_tells_the_marks() {
+    let mut call = call_bot().await;
+    let ten_seconds = vec![1_000; 80_000];
+    call.talk.speak(&ten_seconds);
+    call.talk.mark("never");
+    call.talk.speak(&ten_seconds[..160]);
+    call.stream.until("the bot", |heard| heard.bytes() > 1_600).await.unwrap();
+    call.talk.kill_audio();
+    let heard = call.talk.until("the cleared mark", |heard| !marks(&heard.messages).is_empty()).await.unwrap();
+    assert_eq!(marks(&heard.messages), [("never".to_owned(), "cleared".to_owned())]);
+    let heard = call.stream.until("the clear", |heard| !heard.clears.is_empty()).await.unwrap();
+    assert!(heard.bytes() < 80_000, "{} bytes went out", heard.bytes());
+    assert!(heard.most_ahead.as_millis() <= 200, "{:?} was ahead of the ear", heard.most_ahead);
+}
+
+#[tokio::test]
+async fn keys_reach_the_bot() {
+    let mut call = call_bot().await;
+    call.stream.speak(&frames(3)).await;
+    for digit in ["1", "#", "A"] {
+        call.stream.dtmf(digit);
+    }
+    let keys = |messages: &[Value]| -> Vec<Value> {
+        messages.iter().filter(|message| message["event"] == "dtmf").map(|message| message["dtmf"].clone()).collect()
+    };
+    let heard = call.talk.until("three keys", |heard| keys(&heard.messages).len() == 3).await.unwrap();
+    assert_eq!(keys(&heard.messages), [json!("1"), json!("#"), json!("A")]);
+}
+
+#[tokio::test]
+async fn a_bot_that_disconnects_ends_the_call() {
+    let mut call = call_bot().await;
+    call.stream.speak(&frames(3)).await;
+    call.talk.disconnect();
+    call.stream.until("the end", |heard| heard.closed.is_some()).await.unwrap();
+    let ended = call.world.call_when(&call.leg, "the end", ended).await;
+    assert_eq!(ended["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_closes_the_bots_socket() {
+    let mut call = call_bot().await;
+    call.stream.speak(&frames(3)).await;
+    call.stream.hang_up();
+    call.talk.until("the close", |heard| heard.closed).await.unwrap();
+}

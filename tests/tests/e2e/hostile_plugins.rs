@@ -1,0 +1,131 @@
+//! Plugins that misbehave: within a host that serves others, and export by export in the runtime.
+
+use jackfield_plugins::types::{Account, Action, Call, Direction, MediaCommand, Message, Request};
+use jackfield_plugins::{Generation, GuestError, GuestLimits, PluginHost, Pooling};
+use jackfield_tests::carrier::{Leg, Webhook};
+use jackfield_tests::hostile::{Export, Hostile, Misdeed};
+use serde_json::json;
+use std::sync::Arc;
+
+use crate::world::{CALLER, NUMBER, World, frames, speak_and_hear};
+
+#[tokio::test]
+async fn a_plugin_that_misbehaves_costs_its_own_callers_an_error_and_nobody_else_anything() {
+    let world = World::new().await;
+    let (_, mut stream) = world.call_in().await;
+    let deeds = [
+        (Export::Identify, Misdeed::Loop),
+        (Export::Authenticate, Misdeed::Trap),
+        (Export::Authenticate, Misdeed::Recurse),
+        (Export::Read, Misdeed::Grow),
+        (Export::Reply, Misdeed::HugeResult),
+    ];
+    for (export, misdeed) in deeds {
+        let bytes = Hostile::new("hostile", export, misdeed).build().unwrap();
+        world.api.put_plugin("hostile", bytes).await.unwrap().expect(200).unwrap();
+        let name = format!("{export:?} {misdeed:?}");
+        let configuration = json!({ "name": name, "provider": "hostile", "fields": {} });
+        let configuration = world.api.create("telephony/configurations", &configuration).await.unwrap();
+        let inbound = "https://gw.example.net/api/v1/telephony/inbound";
+        let own = Webhook::new(&format!("{inbound}/{configuration}"), vec![("a".to_owned(), "b".to_owned())]);
+        if export != Export::Identify {
+            let answer = world.carrier.post(&own).await.unwrap();
+            assert!(answer.status >= 500, "{name}: {} {}", answer.status, answer.text());
+        }
+        // Twilio's webhooks go past it, on the URL that all providers share.
+        world.carrier.ring_through(&Leg::inbound(CALLER, NUMBER)).await.unwrap();
+    }
+    speak_and_hear(&mut stream, &frames(10)).await;
+    // The next build of the same plugin works.
+    let bytes = Hostile::harmless("hostile").build().unwrap();
+    world.api.put_plugin("hostile", bytes).await.unwrap().expect(200).unwrap();
+    let plugin = world.api.get("plugins/hostile").await.unwrap().text();
+    assert!(plugin.contains("\"traps\":"), "{plugin}");
+}
+
+async fn admitted(export: Export, misdeed: Misdeed) -> Arc<Generation> {
+    let host = PluginHost::new(GuestLimits::default(), Pooling::Off, None).unwrap();
+    let bytes = Hostile::new("hostile", export, misdeed).build().unwrap();
+    let candidate = host.check("hostile", bytes, "test", 0).await.unwrap();
+    host.promote(candidate);
+    host.current("hostile").unwrap()
+}
+
+fn account() -> Account {
+    Account { id: "cfg".to_owned(), fields: vec![], secrets: vec![] }
+}
+
+fn call() -> Call {
+    let direction = Direction::Inbound;
+    let text = String::new;
+    Call { id: text(), provider_id: text(), direction, from: text(), to: text(), memo: vec![], extra: vec![] }
+}
+
+fn request() -> Request {
+    Request { method: "POST".to_owned(), url: "https://gw.example.net/".to_owned(), headers: vec![], body: vec![] }
+}
+
+/// Calls one export of a fresh guest.
+fn provoke(generation: &Arc<Generation>, export: Export) -> Result<(), GuestError> {
+    let webhooks = || generation.webhooks();
+    let media = || generation.media();
+    match export {
+        Export::Check => generation.check(&account()).map(drop),
+        Export::Identify => webhooks()?.identify(&request()).map(drop),
+        Export::Authenticate => webhooks()?.authenticate(&account(), &request(), 0).map(drop),
+        Export::Read => webhooks()?.read(&account(), &request(), "inbound").map(drop),
+        Export::Reply => webhooks()?.reply(&account(), None, &Action::Acknowledge).map(drop),
+        Export::Open => media()?.open(&account(), &call()).map(drop),
+        Export::Decode => media()?.decode(&Message::Text(String::new())).map(drop),
+        Export::Encode => media()?.encode(&MediaCommand::Clear).map(drop),
+        Export::Describe => Ok(()),
+    }
+}
+
+const EXPORTS: [Export; 8] = [
+    Export::Check,
+    Export::Identify,
+    Export::Authenticate,
+    Export::Read,
+    Export::Reply,
+    Export::Open,
+    Export::Decode,
+    Export::Encode,
+];
+
+#[tokio::test]
+async fn a_plugin_without_misdeeds_answers_every_export() {
+    let generation = admitted(Export::Describe, Misdeed::Nothing).await;
+    for export in EXPORTS {
+        assert_eq!(provoke(&generation, export), Ok(()), "{export:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_misdeed_in_every_export_is_stopped_and_told_by_its_name() {
+    for export in EXPORTS {
+        for misdeed in [Misdeed::Loop, Misdeed::Trap, Misdeed::Recurse, Misdeed::Grow, Misdeed::HugeResult] {
+            let generation = admitted(export, misdeed).await;
+            let outcome = provoke(&generation, export);
+            let Err(error) = outcome else { panic!("{export:?} {misdeed:?} went through") };
+            let right = match misdeed {
+                Misdeed::Loop => matches!(error, GuestError::Deadline { .. }),
+                Misdeed::HugeResult => matches!(error, GuestError::Result { .. }),
+                _ => matches!(error, GuestError::Trap { .. }),
+            };
+            assert!(right, "{export:?} {misdeed:?}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_failed_once_is_not_asked_again() {
+    for misdeed in [Misdeed::Trap, Misdeed::HugeResult] {
+        let generation = admitted(Export::Decode, misdeed).await;
+        let mut guest = generation.media().unwrap();
+        assert!(guest.decode(&Message::Text(String::new())).is_err());
+        assert!(guest.encode(&MediaCommand::Clear).is_err(), "{misdeed:?}");
+        let mut fresh = generation.media().unwrap();
+        assert!(fresh.encode(&MediaCommand::Clear).is_ok());
+    }
+}

@@ -1,0 +1,91 @@
+//! Drain, restart, exit codes.
+
+use std::time::Duration;
+
+use jackfield_tests::carrier::Leg;
+use jackfield_tests::host_process::HostOptions;
+use jackfield_tests::place;
+
+use crate::world::{CALLER, NUMBER, World, frames, speak_and_hear};
+
+const SOON: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn an_idle_host_ends_at_once_with_0() {
+    let mut world = World::new().await;
+    world.host.terminate().unwrap();
+    assert_eq!(world.host.wait(SOON).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_draining_host_finishes_its_calls_takes_no_new_ones_and_then_ends() {
+    let mut world = World::new().await;
+    let (_, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.host.terminate().unwrap();
+    for _ in 0..200 {
+        if world.api.get("/readyz").await.is_ok_and(|answer| answer.status == 503) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.api.get("/healthz").await.unwrap().status, 200);
+    let refused = world.carrier.post(&world.carrier.inbound_webhook(&Leg::inbound(CALLER, NUMBER))).await.unwrap();
+    assert_eq!(refused.status, 503);
+    speak_and_hear(&mut stream, &frames(25)).await;
+    assert_eq!(world.host.ended().unwrap(), None, "the call is still up");
+    stream.hang_up();
+    assert_eq!(world.host.wait(SOON).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_draining_host_with_1() {
+    let mut world = World::new().await;
+    let (_, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.host.terminate().unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.host.ended().unwrap(), None, "one signal waits for the call");
+    world.host.terminate().unwrap();
+    assert_eq!(world.host.wait(SOON).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_accounts_numbers_agents_calls_and_the_plugins_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut token = String::new();
+    let mut world = World::with(|options| {
+        let options = options.in_folder(folder.path());
+        token.clone_from(&options.admin_token);
+        options
+    })
+    .await;
+    world.api.put_plugin("twilio", place::plugin("twilio-next").unwrap()).await.unwrap().expect(200).unwrap();
+    let generation = world.generation().await;
+    let (leg, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    stream.hang_up();
+    world.call_when(&leg, "the end", crate::world::ended).await;
+    world.host.terminate().unwrap();
+    world.host.wait(SOON).await.unwrap();
+    let mut options = HostOptions::new().unwrap().in_folder(folder.path()).with_twilio_at(world.rest.address);
+    options.admin_token = token;
+    world.host = options.start().unwrap();
+    world.api = world.host.api().unwrap();
+    world.carrier.gateway = world.host.gateway();
+    assert_eq!(world.generation().await, generation);
+    assert_eq!(world.api.call_of(&leg.sid).await.unwrap()["status"], "completed");
+    let (again, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    assert_eq!(world.api.call_of(&again.sid).await.unwrap()["generation"], generation.as_str());
+}
+
+#[tokio::test]
+async fn settings_nobody_knows_and_commands_nobody_knows_have_their_own_exit_codes() {
+    let options = HostOptions::new().unwrap().with_settings("no_such_setting = 1\n");
+    let (code, output) = options.run_to_end(&["serve"]).unwrap();
+    assert_eq!(code, Some(78), "{output}");
+    assert!(output.contains("no_such_setting"), "{output}");
+    let (code, output) = HostOptions::new().unwrap().run_to_end(&["no-such-command"]).unwrap();
+    assert_eq!(code, Some(64), "{output}");
+}

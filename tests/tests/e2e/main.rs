@@ -1,0 +1,14 @@
+//! The whole path over real sockets: the built host as a child process, a carrier on one side, agents on the other.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod bad_frames;
+mod bot_calls;
+mod hostile_plugins;
+mod inbound;
+mod lifetime;
+mod outbound;
+mod refusals;
+mod secrecy;
+mod surface;
+mod swap;
+mod world;

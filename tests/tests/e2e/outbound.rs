@@ -1,0 +1,126 @@
+//! Calls that the host places, towards a fake of Twilio's REST API.
+
+use std::time::Duration;
+
+use jackfield_tests::carrier::{Leg, MediaStream, Webhook, document, parse_stream};
+use jackfield_tests::twilio_rest::{Fault, PlacedCall};
+use serde_json::{Value, json};
+
+use crate::world::{CALLER, NUMBER, World, ended, frames, id, speak_and_hear};
+
+async fn order(world: &World) -> (u16, Value) {
+    let order = json!({ "agent": world.agent, "to": CALLER, "from": NUMBER, "configuration": world.configuration });
+    let answer = world.api.post("calls", &order).await.unwrap();
+    (answer.status, answer.json().unwrap())
+}
+
+fn leg_of(placed: &PlacedCall) -> Leg {
+    Leg { sid: placed.sid.clone(), from: placed.from.clone(), to: placed.to.clone(), direction: "outbound-api" }
+}
+
+async fn report(world: &World, placed: &PlacedCall, status: &str, sequence: u32, more: &[(&str, &str)]) {
+    let webhook = world.carrier.status_webhook(&placed.status_callback, &leg_of(placed), status, sequence, more);
+    let answer = world.carrier.post(&webhook).await.unwrap();
+    assert_eq!(answer.status / 100, 2, "{status}: {}", answer.text());
+}
+
+async fn answered(world: &World, placed: &PlacedCall) -> MediaStream {
+    let leg = leg_of(placed);
+    let webhook = Webhook::new(&placed.url, world.carrier.fields(&leg, "in-progress"));
+    let verb = parse_stream(document(&world.carrier.post(&webhook).await.unwrap()).unwrap()).unwrap();
+    world.carrier.open_stream(&leg, &verb).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_placed_call_is_dialled_answered_spoken_on_and_hung_up() {
+    let world = World::new().await;
+    let (status, call) = order(&world).await;
+    assert_eq!(status, 201, "{call}");
+    let placed = world.rest.placed().await.unwrap();
+    assert_eq!((placed.to.as_str(), placed.from.as_str()), (CALLER, NUMBER));
+    report(&world, &placed, "initiated", 0, &[]).await;
+    report(&world, &placed, "ringing", 1, &[]).await;
+    let mut stream = answered(&world, &placed).await;
+    report(&world, &placed, "in-progress", 2, &[]).await;
+    speak_and_hear(&mut stream, &frames(25)).await;
+    let live = world.api.call(&id(&call)).await.unwrap();
+    assert_eq!((live["status"].as_str(), live["direction"].as_str()), (Some("in-progress"), Some("outbound")));
+    world.rest.settle(&placed.sid, "in-progress", None, None);
+    let hang_up = world.api.post(&format!("calls/{}/hangup", id(&call)), &json!({})).await.unwrap();
+    assert_eq!(hang_up.status / 100, 2, "{}", hang_up.text());
+    stream.until("the end of the stream", |heard| heard.closed.is_some()).await.unwrap();
+    let asked = || {
+        world.rest.seen().into_iter().any(|seen| seen.path.contains(&placed.sid) && seen.field("Status") == "completed")
+    };
+    assert!(eventually(asked).await, "{:?}", world.rest.seen());
+    report(&world, &placed, "completed", 3, &[("CallDuration", "7"), ("Duration", "1")]).await;
+    let call = world.call_when(&leg_of(&placed), "the end", |call| ended(call) && !call["duration_s"].is_null()).await;
+    assert_eq!((call["status"].as_str(), call["duration_s"].as_i64()), (Some("completed"), Some(7)));
+}
+
+async fn eventually(holds: impl Fn() -> bool) -> bool {
+    for _ in 0..200 {
+        if holds() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn statuses_in_the_wrong_order_only_move_a_call_forward() {
+    let world = World::new().await;
+    order(&world).await;
+    let placed = world.rest.placed().await.unwrap();
+    report(&world, &placed, "busy", 3, &[("SipResponseCode", "486")]).await;
+    for (sequence, late) in [(1, "ringing"), (0, "initiated"), (2, "in-progress"), (3, "busy"), (4, "completed")] {
+        report(&world, &placed, late, sequence, &[]).await;
+    }
+    let call = world.call_when(&leg_of(&placed), "the end", ended).await;
+    assert_eq!(call["status"], "busy");
+}
+
+#[tokio::test]
+async fn a_callback_about_another_call_than_its_path_names_is_refused() {
+    let world = World::new().await;
+    order(&world).await;
+    let placed = world.rest.placed().await.unwrap();
+    report(&world, &placed, "ringing", 1, &[]).await;
+    let other = Leg { sid: jackfield_tests::carrier::fresh_call_sid(), ..leg_of(&placed) };
+    let webhook = world.carrier.status_webhook(&placed.status_callback, &other, "completed", 2, &[]);
+    let answer = world.carrier.post(&webhook).await.unwrap();
+    assert!(matches!(answer.status, 401 | 403), "{}", answer.status);
+    let call = world.api.call_of(&placed.sid).await.unwrap();
+    assert_eq!(call["status"], "ringing");
+}
+
+#[tokio::test]
+async fn a_place_whose_answer_was_lost_is_found_again_and_never_dialled_twice() {
+    let world = World::new().await;
+    world.rest.fail_next("POST", Fault::AnswerLost);
+    order(&world).await;
+    let placed = world.rest.placed().await.unwrap();
+    let asked_back =
+        || world.rest.seen().iter().any(|seen| seen.method == "GET" && seen.path.starts_with("Calls.json"));
+    assert!(eventually(asked_back).await, "{:?}", world.rest.seen());
+    assert_eq!(world.rest.calls().len(), 1);
+    let call =
+        world.call_when(&leg_of(&placed), "the call to be known", |call| !call["provider_call_id"].is_null()).await;
+    assert_eq!(call["provider_call_id"], placed.sid.as_str());
+    assert_eq!(world.rest.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_number_the_provider_refuses_fails_the_call_with_its_reason() {
+    let world = World::new().await;
+    world.rest.fail_next("POST", Fault::Status(400, None));
+    let (status, answer) = order(&world).await;
+    assert!(world.rest.calls().is_empty());
+    if status == 201 {
+        let call = world.api.call(&id(&answer)).await.unwrap();
+        assert_eq!(call["status"], "failed", "{call}");
+    } else {
+        assert!(matches!(status, 422 | 502), "{status}: {answer}");
+    }
+}

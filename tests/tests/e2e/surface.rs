@@ -1,0 +1,72 @@
+//! What operators and machines read.
+
+use serde_json::Value;
+
+use crate::world::{World, ended, frames, speak_and_hear};
+
+#[tokio::test]
+async fn the_openapi_document_names_every_route_operators_use() {
+    let world = World::new().await;
+    let document = world.api.get("openapi.json").await.unwrap().expect(200).unwrap();
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with('3')), "{document}");
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    for end in [
+        "/telephony/providers",
+        "/telephony/configurations",
+        "/telephony/numbers",
+        "/agents",
+        "/calls",
+        "/plugins",
+        "/plugins/{name}/rollback",
+        "/calls/{id}/hangup",
+    ] {
+        assert!(paths.iter().any(|path| path.ends_with(end)), "{end} is not among {paths:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_forms_of_accounts_come_from_the_plugins() {
+    let world = World::new().await;
+    for path in ["telephony/providers", "organizations/telephony-providers/metadata"] {
+        let text = world.api.get(path).await.unwrap().text();
+        let forms: Value = serde_json::from_str(&text).unwrap();
+        assert!(forms.to_string().contains("\"auth_token\""), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let world = World::new().await;
+    let (leg, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    let answer = world.api.with_token("").get("/metrics").await.unwrap();
+    let answer = if answer.status == 401 { world.api.get("/metrics").await.unwrap() } else { answer };
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    assert!(text.contains("# TYPE jackfield_"), "{text}");
+    assert!(text.lines().any(|line| line.contains("webhook") && line.ends_with(" 1")), "{text}");
+    stream.hang_up();
+    world.call_when(&leg, "the end", ended).await;
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_without_gaps() {
+    let world = World::new().await;
+    for index in 0..5 {
+        world.api.add_agent(&format!("agent {index}"), None).await.unwrap();
+    }
+    let (mut names, mut path) = (Vec::new(), "agents?limit=2".to_owned());
+    loop {
+        let page = world.api.get(&path).await.unwrap().expect(200).unwrap();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 2);
+        names.extend(items.iter().map(|agent| agent["name"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => path = format!("agents?limit=2&cursor={next}"),
+            None => break,
+        }
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 6);
+}

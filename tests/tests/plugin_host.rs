@@ -1,0 +1,217 @@
+//! The plugin host against plugins that misbehave, without a network in between.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use jackfield_plugins::types::{Account, Action, Call, Direction, MediaCommand, Message, Request};
+use jackfield_plugins::{CONTRACT, CompiledCache, GuestError, GuestLimits, PluginHost, Pooling, Refusal};
+use jackfield_tests::hostile::{Export, Hostile, Misdeed};
+
+fn host() -> PluginHost {
+    let limits = GuestLimits { instances: 64, generations: 2, ..GuestLimits::default() };
+    PluginHost::new(limits, Pooling::Auto, None).unwrap()
+}
+
+async fn serve(host: &PluginHost, plugin: &Hostile) -> String {
+    let candidate = host.check(&plugin.name, plugin.build().unwrap(), "test", 1).await.unwrap();
+    host.promote(candidate).digest
+}
+
+async fn refusal(plugin: &Hostile) -> Refusal {
+    host().check(&plugin.name, plugin.build().unwrap(), "test", 1).await.unwrap_err()
+}
+
+fn request() -> Request {
+    Request { method: "POST".into(), url: "https://gw.example.net/x".into(), headers: vec![], body: vec![] }
+}
+
+fn account() -> Account {
+    Account { id: "cfg".into(), fields: vec![], secrets: vec![] }
+}
+
+fn call() -> Call {
+    Call {
+        id: "call".into(),
+        provider_id: "P".into(),
+        direction: Direction::Inbound,
+        from: "+14155550123".into(),
+        to: "+12065550188".into(),
+        memo: vec![],
+        extra: vec![],
+    }
+}
+
+#[tokio::test]
+async fn a_harmless_plugin_passes_every_stage_and_serves() {
+    let host = host();
+    let plugin = Hostile::harmless("good");
+    let candidate = host.check("good", plugin.build().unwrap(), "test", 1).await.unwrap();
+    let admission = host.promote(candidate);
+    let stages: Vec<&str> = admission.stages.iter().map(|stage| stage.stage).collect();
+    assert_eq!(stages, ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "promote"]);
+    let mut guest = host.current("good").unwrap().webhooks().unwrap();
+    assert_eq!(guest.identify(&request()), Ok(None));
+    assert_eq!(guest.read(&account(), &request(), "inbound"), Ok(Ok(vec![])));
+}
+
+#[tokio::test]
+async fn a_loop_is_stopped_and_the_next_request_is_served() {
+    let host = host();
+    serve(&host, &Hostile::new("loop", Export::Read, Misdeed::Loop)).await;
+    let generation = host.current("loop").unwrap();
+    let mut guest = generation.webhooks().unwrap();
+    assert_eq!(guest.read(&account(), &request(), "x"), Err(GuestError::Deadline { export: "read" }));
+    assert_eq!(generation.faults().deadlines, 1);
+    let mut next = generation.webhooks().unwrap();
+    assert!(next.reply(&account(), None, &Action::HangUp).unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn traps_deep_recursion_and_growth_end_one_request_only() {
+    for misdeed in [Misdeed::Trap, Misdeed::Recurse, Misdeed::Grow] {
+        let host = host();
+        serve(&host, &Hostile::new("bad", Export::Reply, misdeed)).await;
+        let generation = host.current("bad").unwrap();
+        for round in 1..=3 {
+            let mut guest = generation.webhooks().unwrap();
+            let outcome = guest.reply(&account(), Some(&call()), &Action::Acknowledge);
+            assert!(matches!(outcome, Err(GuestError::Trap { export: "reply", .. })), "{misdeed:?}: {outcome:?}");
+            assert_eq!(generation.faults().traps, round);
+        }
+        assert!(generation.webhooks().unwrap().identify(&request()).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_result_larger_than_allowed_is_refused_and_its_store_is_spent() {
+    let host = host();
+    serve(&host, &Hostile::new("huge", Export::Reply, Misdeed::HugeResult)).await;
+    let mut guest = host.current("huge").unwrap().webhooks().unwrap();
+    let outcome = guest.reply(&account(), None, &Action::HangUp);
+    assert!(matches!(outcome, Err(GuestError::Result { export: "reply", .. })), "{outcome:?}");
+    // wasmtime would take another call here; the host must not.
+    assert!(matches!(guest.identify(&request()), Err(GuestError::Result { export: "identify", .. })));
+}
+
+#[tokio::test]
+async fn a_media_stream_whose_guest_fails_does_not_touch_another() {
+    let host = host();
+    serve(&host, &Hostile::new("media", Export::Decode, Misdeed::Loop)).await;
+    let generation = host.current("media").unwrap();
+    let (mut one, mut other) = (generation.media().unwrap(), generation.media().unwrap());
+    assert!(one.open(&account(), &call()).unwrap().is_ok());
+    assert!(other.open(&account(), &call()).unwrap().is_ok());
+    let message = Message::Text("{}".to_owned());
+    assert_eq!(one.decode(&message), Err(GuestError::Deadline { export: "decode" }));
+    assert_eq!(other.encode(&MediaCommand::Clear), Ok(Ok(vec![])));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_plugin_are_refused_at_the_stage_that_finds_it_out() {
+    let host = host();
+    let whole = Hostile::harmless("good").build().unwrap();
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("contract", b"hello".to_vec()),
+        ("contract", whole[..whole.len() / 2].to_vec()),
+        ("contract", b"\0asm\x01\0\0\0".to_vec()),
+        ("size", vec![0; GuestLimits::default().upload + 1]),
+    ];
+    for (stage, bytes) in cases {
+        let refusal = host.check("good", bytes, "test", 1).await.unwrap_err();
+        assert_eq!(refusal.stage, stage, "{refusal}");
+        assert!(!refusal.stages.last().unwrap().ok);
+    }
+}
+
+#[tokio::test]
+async fn another_contract_is_refused_with_both_versions() {
+    let refusal = refusal(&Hostile::harmless("late").built_for("9.9.0")).await;
+    assert_eq!(refusal.stage, "contract");
+    assert!(refusal.message.contains("9.9.0") && refusal.message.contains(CONTRACT), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_import_that_is_not_granted_is_refused_by_name() {
+    let refusal = refusal(&Hostile::harmless("greedy").wanting_sockets()).await;
+    assert_eq!(refusal.stage, "imports");
+    assert!(refusal.message.contains("wasi:sockets/tcp"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_hangs_at_start_or_cannot_describe_itself_is_not_admitted() {
+    let at_start = refusal(&Hostile::new("hang", Export::Describe, Misdeed::Loop).at_start()).await;
+    assert_eq!(at_start.stage, "instantiate");
+    for misdeed in [Misdeed::Loop, Misdeed::Trap, Misdeed::BadText] {
+        let refusal = refusal(&Hostile::new("mute", Export::Describe, misdeed)).await;
+        assert_eq!(refusal.stage, "describe", "{misdeed:?}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_is_admitted_under_its_own_name_only() {
+    let bytes = Hostile::harmless("good").build().unwrap();
+    let refusal = host().check("other", bytes, "test", 1).await.unwrap_err();
+    assert_eq!(refusal.stage, "describe");
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_old_generation_serving() {
+    let host = host();
+    let digest = serve(&host, &Hostile::harmless("good")).await;
+    let bad = Hostile::new("good", Export::Describe, Misdeed::Trap).build().unwrap();
+    assert!(host.check("good", bad, "test", 2).await.is_err());
+    assert_eq!(host.current("good").unwrap().digest(), digest);
+}
+
+#[tokio::test]
+async fn rollback_is_a_flip_and_calls_keep_what_they_began_with() {
+    let host = host();
+    let first = serve(&host, &Hostile::harmless("good")).await;
+    let pin = host.current("good").unwrap().pin();
+    let second = serve(&host, &Hostile::new("good", Export::Read, Misdeed::Trap)).await;
+    assert_ne!(first, second);
+    assert_eq!(host.current("good").unwrap().digest(), second);
+    assert_eq!(pin.generation().digest(), first);
+    assert_eq!(host.rollback("good").unwrap(), first);
+    assert_eq!(host.current("good").unwrap().digest(), first);
+    assert!(host.rollback("good").is_err(), "nothing is before the first");
+    assert!(host.rollback("nobody").is_err());
+}
+
+#[tokio::test]
+async fn generations_that_calls_hold_are_kept_and_others_are_forgotten() {
+    let host = host();
+    let pinned = serve(&host, &Hostile::harmless("good")).await;
+    let pin = host.current("good").unwrap().pin();
+    let mut digests = Vec::new();
+    for export in [Export::Read, Export::Reply, Export::Open, Export::Decode, Export::Encode] {
+        digests.push(serve(&host, &Hostile::new("good", export, Misdeed::Trap)).await);
+    }
+    assert!(host.generation("good", &pinned).is_some(), "a call holds it");
+    assert!(host.generation("good", &digests[0]).is_none(), "nobody holds it");
+    assert_eq!(host.generation("good", &pinned).unwrap().calls(), 1);
+    drop(pin);
+    assert_eq!(host.generation("good", &pinned).unwrap().calls(), 0);
+}
+
+#[tokio::test]
+async fn compiled_code_is_kept_and_code_from_elsewhere_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = Hostile::harmless("good").build().unwrap();
+    let load = async |key: [u8; 32]| {
+        let cache = CompiledCache::new(folder.path().to_owned(), &key);
+        let host = PluginHost::new(GuestLimits { instances: 8, ..GuestLimits::default() }, Pooling::Off, Some(cache));
+        let candidate = host.unwrap().check("good", bytes.clone(), "test", 1).await.unwrap();
+        let generation = std::sync::Arc::clone(candidate.generation());
+        let stages = PluginHost::new(GuestLimits::default(), Pooling::Off, None).unwrap().promote(candidate).stages;
+        assert!(generation.webhooks().is_ok());
+        stages.into_iter().find(|stage| stage.stage == "compile").unwrap().detail
+    };
+    assert!(load([1; 32]).await.contains("bytes of code"));
+    assert_eq!(load([1; 32]).await, "from the cache");
+    assert!(load([2; 32]).await.contains("bytes of code"), "another host's key");
+    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let mut code = std::fs::read(&file).unwrap();
+    let middle = code.len() / 2;
+    code[middle] ^= 1;
+    std::fs::write(&file, code).unwrap();
+    assert!(load([2; 32]).await.contains("bytes of code"), "one bit was changed");
+}
