@@ -202,12 +202,13 @@ const WASTE_ITEMS: u32 = 8_192;
 fn huge_result(export: Export) -> u32 {
     match export {
         Export::Check => HUGE,
-        Export::Read | Export::Decode | Export::Encode => HUGE + 64,
+        Export::Read | Export::Decode => HUGE + 64,
         Export::Reply => HUGE + 128,
         Export::Authenticate => HUGE + 192,
         Export::Identify => HUGE + 256,
         Export::Open => HUGE + 320,
         Export::Describe => HUGE + 384,
+        Export::Encode => HUGE + 512,
     }
 }
 
@@ -245,7 +246,7 @@ fn data(name: &str) -> String {
         (REPLY, words(&[0, 200, TEXT, 0, TEXT, 0])),
         // ok, PCMU at 8000 Hz both ways, 20 ms, 100 ms ahead, no subprotocol.
         (SETUP, words(&[0, 0, 0, 0, 8000, 0, 0, 0, 8000, 20, 100, 0, 0, 0])),
-        // A list; a list in an ok; a body; a list of checks; an account's name; a subprotocol; a plugin's name.
+        // A list; a list in an ok; a body; a list of checks; an account's name; a subprotocol; a plugin's name; messages.
         (HUGE, words(&[WASTE, WASTE_ITEMS])),
         (HUGE + 64, words(&[0, WASTE, WASTE_ITEMS])),
         (HUGE + 128, words(&[0, 200, TEXT, 0, WASTE, WASTE_BYTES])),
@@ -253,6 +254,7 @@ fn data(name: &str) -> String {
         (HUGE + 256, words(&[1, 1, WASTE, WASTE_BYTES])),
         (HUGE + 320, words(&[0, 0, 0, 0, 8000, 0, 0, 0, 8000, 20, 100, 1, WASTE, WASTE_BYTES])),
         (HUGE + 384, words(&[WASTE, WASTE_BYTES])),
+        (HUGE + 512, words(&[0, WASTE, WASTE_ITEMS * 8])),
         (TEXT, escaped(name.as_bytes())),
         (TEXT + 64, escaped(b"0.0.1")),
         (TEXT + 96, escaped(&[0xFF, 0xFE, 0xC0, 0x80])),

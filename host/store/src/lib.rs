@@ -1,1 +1,31 @@
-//! stub
+//! State: what must last is in a database, what is short-lived in shared memory.
+//!
+//! Promises: secrets are sealed from the first row; a webhook that comes twice makes one call; what a webhook asks is
+//! answered from a snapshot in memory, so that only writes go to the database while a caller waits.
+
+mod agents;
+mod calls;
+mod configurations;
+mod directory;
+mod error;
+mod generations;
+mod ids;
+mod keyring;
+pub mod mask;
+mod model;
+mod numbers;
+mod secret;
+mod shared;
+mod store;
+mod writer;
+
+pub use directory::Directory;
+pub use error::StoreError;
+pub use ids::new_id;
+pub use keyring::{Keyring, KeyringError};
+pub use model::{
+    Agent, Call, CallChange, CallEvent, Configuration, Generation, Inserted, NewCall, NewEvent, Page, PhoneNumber,
+};
+pub use secret::Secret;
+pub use shared::{MediaGrant, Shared};
+pub use store::Store;

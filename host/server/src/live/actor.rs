@@ -135,7 +135,7 @@ impl Actor {
                 Effect::Record(record) => events.push(event(record)),
                 Effect::Finished { status, reason } => {
                     let data = json!({ "status": status.as_str(), "reason": reason });
-                    events.push(NewEvent { kind: "ended".to_owned(), data, dedupe_key: None });
+                    events.push(NewEvent { kind: "ended".to_owned(), data });
                 }
                 _ => {}
             }
@@ -190,7 +190,7 @@ impl Actor {
         match news {
             StreamNews::Opened => drop(self.handle(Input::StreamOpened).await),
             StreamNews::Dtmf => {
-                let event = NewEvent { kind: "dtmf".to_owned(), data: json!({}), dedupe_key: None };
+                let event = NewEvent { kind: "dtmf".to_owned(), data: json!({}) };
                 self.write(CallChange::default(), vec![event]).await.ok();
             }
             StreamNews::Closed { end, stats, heard_ms } => {
@@ -200,7 +200,7 @@ impl Actor {
                     "dropped": stats.dropped, "underruns": stats.underruns, "late": stats.late,
                     "flushes": stats.flushes, "heard_ms": heard_ms,
                 });
-                let event = NewEvent { kind: "audio".to_owned(), data, dedupe_key: None };
+                let event = NewEvent { kind: "audio".to_owned(), data };
                 self.write(CallChange::default(), vec![event]).await.ok();
                 self.handle(Input::StreamClosed(ended_by(end))).await.ok();
             }
@@ -311,5 +311,5 @@ fn apply(row: &mut Call, change: &CallChange) {
 
 fn event(record: &Record) -> NewEvent {
     let data = record.data.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
-    NewEvent { kind: record.kind.to_owned(), data: serde_json::Value::Object(data), dedupe_key: None }
+    NewEvent { kind: record.kind.to_owned(), data: serde_json::Value::Object(data) }
 }

@@ -1,0 +1,115 @@
+//! Agents.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::error::StoreError;
+use crate::model::{Agent, Page};
+use crate::store::Store;
+
+const COLUMNS: &str = "id, name, connector, url, settings, created_at, updated_at";
+const NAME_TAKEN: &str = "another agent has this name; choose another";
+
+impl Store {
+    /// Stores a new agent.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken.
+    pub async fn create_agent(&self, new: &Agent) -> Result<(), StoreError> {
+        let sql = "INSERT INTO agents (id, name, connector, url, settings, created_at, updated_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let written = sqlx::query(sql)
+            .bind(&new.id)
+            .bind(&new.name)
+            .bind(&new.connector)
+            .bind(&new.url)
+            .bind(new.settings.to_string())
+            .bind(new.created_at)
+            .bind(new.updated_at)
+            .execute(&self.pool)
+            .await;
+        written.map_err(|error| StoreError::conflict(error, NAME_TAKEN))?;
+        self.refresh().await
+    }
+
+    /// Replaces everything but the id and the time of creation.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when the name is taken.
+    pub async fn update_agent(&self, changed: &Agent) -> Result<(), StoreError> {
+        let sql = "UPDATE agents SET name = $2, connector = $3, url = $4, settings = $5, updated_at = $6 WHERE id = $1";
+        let written = sqlx::query(sql)
+            .bind(&changed.id)
+            .bind(&changed.name)
+            .bind(&changed.connector)
+            .bind(&changed.url)
+            .bind(changed.settings.to_string())
+            .bind(changed.updated_at)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| StoreError::conflict(error, NAME_TAKEN))?;
+        found(written.rows_affected(), &changed.id)?;
+        self.refresh().await
+    }
+
+    /// The agent with that id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn get_agent(&self, id: &str) -> Result<Agent, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM agents WHERE id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
+        agent(&row.ok_or_else(|| missing(id))?)
+    }
+
+    /// In order of id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_agents(&self, limit: u32, cursor: Option<&str>) -> Result<Page<Agent>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM agents WHERE id > $1 ORDER BY id LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cursor.unwrap_or_default());
+        let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
+        let items = rows.iter().map(agent).collect::<Result<_, _>>()?;
+        Ok(Page::cut(items, limit, |known: &Agent| known.id.clone()))
+    }
+
+    /// Removes an agent that no number uses.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` while a number uses it.
+    pub async fn delete_agent(&self, id: &str) -> Result<(), StoreError> {
+        let removed = sqlx::query("DELETE FROM agents WHERE id = $1").bind(id).execute(&self.pool).await;
+        let sentence = "the agent answers numbers; give those another agent first";
+        let removed = removed.map_err(|error| StoreError::conflict(error, sentence))?;
+        found(removed.rows_affected(), id)?;
+        self.refresh().await
+    }
+
+    pub(crate) async fn all_agents(&self) -> Result<Vec<Agent>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM agents");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        rows.iter().map(agent).collect()
+    }
+}
+
+fn missing(id: &str) -> StoreError {
+    StoreError::NotFound { what: "agent", id: id.to_owned() }
+}
+
+fn found(rows: u64, id: &str) -> Result<(), StoreError> {
+    if rows == 0 { Err(missing(id)) } else { Ok(()) }
+}
+
+fn agent(row: &SqliteRow) -> Result<Agent, StoreError> {
+    let settings: String = row.try_get("settings")?;
+    Ok(Agent {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        connector: row.try_get("connector")?,
+        url: row.try_get("url")?,
+        settings: serde_json::from_str(&settings).map_err(|_| StoreError::Damaged("agent"))?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}

@@ -1,0 +1,165 @@
+//! What is stored. Times are Unix milliseconds.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::secret::Secret;
+
+/// One account with a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    pub id: String,
+    pub name: String,
+    pub provider: String,
+    pub fields: BTreeMap<String, String>,
+    pub secrets: BTreeMap<String, Secret>,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// A number of a configuration, and the agent that answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneNumber {
+    pub id: String,
+    /// Canonical: E.164, or an address.
+    pub number: String,
+    pub configuration_id: String,
+    pub agent_id: Option<String>,
+    pub label: String,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// Who talks to the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    pub id: String,
+    pub name: String,
+    pub connector: String,
+    pub url: Option<String>,
+    pub settings: Value,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// One conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub id: String,
+    /// `inbound` or `outbound`.
+    pub direction: String,
+    pub status: String,
+    pub provider: String,
+    /// Digest of the plugin generation it began with.
+    pub generation: String,
+    pub configuration_id: String,
+    pub agent_id: Option<String>,
+    pub from: String,
+    pub to: String,
+    pub provider_call_id: Option<String>,
+    pub memo: Vec<u8>,
+    pub created_at: i64,
+    pub answered_at: Option<i64>,
+    pub ended_at: Option<i64>,
+    pub duration_s: Option<i64>,
+    pub cost_amount: Option<String>,
+    pub cost_currency: Option<String>,
+    pub end_reason: Option<String>,
+    /// Name of the recording's file.
+    pub recording: Option<String>,
+}
+
+/// A call to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCall {
+    pub direction: String,
+    pub status: String,
+    pub provider: String,
+    pub generation: String,
+    pub configuration_id: String,
+    pub agent_id: Option<String>,
+    pub from: String,
+    pub to: String,
+    pub provider_call_id: Option<String>,
+    pub memo: Vec<u8>,
+    pub created_at: i64,
+}
+
+/// What came of storing a new call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was new.
+    New(Call),
+    /// The provider's id is known: this is the call it names.
+    Existing(Call),
+}
+
+impl Inserted {
+    /// The call, new or not.
+    pub fn into_call(self) -> Call {
+        match self {
+            Self::New(call) | Self::Existing(call) => call,
+        }
+    }
+}
+
+/// A change to a call. Absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallChange {
+    pub status: Option<String>,
+    pub provider_call_id: Option<String>,
+    pub answered_at: Option<i64>,
+    pub ended_at: Option<i64>,
+    pub duration_s: Option<i64>,
+    pub cost_amount: Option<String>,
+    pub cost_currency: Option<String>,
+    pub end_reason: Option<String>,
+    pub recording: Option<String>,
+}
+
+/// An entry for a call's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    pub kind: String,
+    pub data: Value,
+}
+
+/// An entry of a call's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallEvent {
+    pub seq: i64,
+    pub at: i64,
+    pub kind: String,
+    pub data: Value,
+}
+
+/// One build of a plugin, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    pub plugin: String,
+    pub digest: String,
+    pub version: String,
+    pub source: String,
+    pub bytes: Vec<u8>,
+    pub admitted_at: i64,
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Ask with this for what follows; absent at the end.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// From one row more than asked for.
+    pub(crate) fn cut(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(cursor);
+        Self { items: rows, next }
+    }
+}
