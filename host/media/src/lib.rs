@@ -1,1 +1,14 @@
-//! stub
+//! The audio of one call. No socket, no clock, no thread: messages and ticks in, messages out.
+//!
+//! Promises: audio leaves in frames on absolute deadlines; a barge-in drops what is queued here and at the provider in
+//! the same step; no queue is without a bound, and what is dropped is counted; equal codecs pass through untouched.
+
+mod format;
+pub mod g711;
+mod playout;
+mod session;
+mod tape;
+pub mod wav;
+
+pub use format::{Codec, Format};
+pub use session::{AgentMessage, EndReason, Input, Output, Session, SessionConfig, Stats, WireCommand};

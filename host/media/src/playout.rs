@@ -1,0 +1,169 @@
+//! What the agent said and the caller has not heard yet.
+//!
+//! Audio is sent a little ahead of the ear (the lead) to providers that buffer, in frames, on deadlines that do not
+//! move. `sent_until` is when the last frame sent will have been played: the one clock that everything else reads.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::format::Format;
+
+/// Queue, marks and the clock of what was sent.
+#[derive(Debug)]
+pub(crate) struct Playout {
+    format: Format,
+    frame: usize,
+    frame_time: Duration,
+    lead: Duration,
+    hold: Duration,
+    cap: usize,
+    queue: VecDeque<u8>,
+    /// Bytes ever queued and ever sent; a mark is a place in the former.
+    queued: u64,
+    sent: u64,
+    marks: VecDeque<(u64, String)>,
+    /// Marks at the provider: our id for it, and the agent's.
+    placed: VecDeque<(String, String)>,
+    next_mark: u64,
+    sent_until: Duration,
+    hold_until: Option<Duration>,
+    speaking: bool,
+    last_audio: Duration,
+}
+
+/// Longer pauses between an agent's messages are pauses in its speech, not stalls.
+const STALL: Duration = Duration::from_millis(200);
+/// A start is not held back when so much is here.
+const PLENTY: u32 = 400;
+
+impl Playout {
+    pub(crate) fn new(format: Format, frame_ms: u32, lead_ms: u32, hold_ms: u32, cap_ms: u32) -> Self {
+        let frame = format.bytes(frame_ms).max(1);
+        Self {
+            format,
+            frame,
+            frame_time: Duration::from_millis(u64::from(frame_ms)),
+            lead: Duration::from_millis(u64::from(lead_ms)),
+            hold: Duration::from_millis(u64::from(hold_ms)),
+            cap: format.bytes(cap_ms),
+            queue: VecDeque::new(),
+            queued: 0,
+            sent: 0,
+            marks: VecDeque::new(),
+            placed: VecDeque::new(),
+            next_mark: 0,
+            sent_until: Duration::ZERO,
+            hold_until: None,
+            speaking: false,
+            last_audio: Duration::ZERO,
+        }
+    }
+
+    /// Takes audio in the wire's format. False when it had to be cut to stay below the cap; `stalled` counts gaps.
+    pub(crate) fn push(&mut self, now: Duration, bytes: &[u8], stalled: &mut u64) -> bool {
+        if self.queue.is_empty() {
+            let dry_for = now.saturating_sub(self.sent_until);
+            if self.speaking && self.sent_until < now && dry_for < STALL {
+                *stalled += 1;
+            } else if !self.speaking || dry_for >= STALL {
+                self.speaking = false;
+                self.hold_until = Some(now + self.hold);
+            }
+        }
+        let room = self.cap.saturating_sub(self.queue.len());
+        let taken = &bytes[..bytes.len().min(room / self.format.width() * self.format.width())];
+        self.queue.extend(taken);
+        self.queued += taken.len() as u64;
+        self.last_audio = now;
+        taken.len() == bytes.len()
+    }
+
+    /// A mark behind all audio so far. The id to place at once, when there is nothing before it.
+    pub(crate) fn mark(&mut self, name: String) -> Option<String> {
+        if self.queue.is_empty() {
+            return Some(self.place(name));
+        }
+        self.marks.push_back((self.queued, name));
+        None
+    }
+
+    /// The next frame that is due, and how many milliseconds of it are filling.
+    pub(crate) fn frame(&mut self, now: Duration, already: usize) -> Option<(Vec<u8>, Duration)> {
+        if self.hold_until.is_some_and(|until| now < until) && self.queue.len() < self.format.bytes(PLENTY) {
+            return None;
+        }
+        let burst = if self.speaking { 2 } else { usize::try_from(self.lead.as_millis() / self.frame_time.as_millis().max(1)).unwrap_or(0) + 1 };
+        let starts = self.sent_until.max(now);
+        if already >= burst || starts >= now + self.lead.max(Duration::from_millis(1)) {
+            return None;
+        }
+        let mut frame = self.cut(now)?;
+        self.sent += frame.len() as u64;
+        frame.resize(self.frame, self.format.silence());
+        self.sent_until = starts + self.frame_time;
+        self.hold_until = None;
+        Some((frame, starts))
+    }
+
+    /// Called once all frames of a tick are out: from now on a burst would be a burst.
+    pub(crate) fn settle(&mut self, sent: usize) {
+        self.speaking |= sent > 0;
+    }
+
+    /// A whole frame, or the rest when the agent has gone quiet.
+    fn cut(&mut self, now: Duration) -> Option<Vec<u8>> {
+        let quiet = now.saturating_sub(self.last_audio) >= self.frame_time;
+        match self.queue.len() {
+            0 => None,
+            rest if rest < self.frame && !quiet => None,
+            rest => Some(self.queue.drain(..rest.min(self.frame)).collect()),
+        }
+    }
+
+    /// The id of the next mark whose audio has all been sent.
+    pub(crate) fn due_mark(&mut self) -> Option<String> {
+        let (place, _) = self.marks.front()?;
+        if *place > self.sent {
+            return None;
+        }
+        let (_, name) = self.marks.pop_front()?;
+        Some(self.place(name))
+    }
+
+    fn place(&mut self, name: String) -> String {
+        self.next_mark += 1;
+        let id = format!("m{}", self.next_mark);
+        self.placed.push_back((id.clone(), name));
+        id
+    }
+
+    /// The agent's name for a mark that the provider says was played.
+    pub(crate) fn played(&mut self, id: &str) -> Option<String> {
+        let index = self.placed.iter().position(|(placed, _)| placed == id)?;
+        self.placed.remove(index).map(|(_, name)| name)
+    }
+
+    /// Drops everything: the names of all marks that will not be played.
+    pub(crate) fn clear(&mut self, now: Duration) -> Vec<String> {
+        self.queue.clear();
+        self.sent = self.queued;
+        self.sent_until = self.sent_until.min(now);
+        (self.hold_until, self.speaking) = (None, false);
+        let placed = self.placed.drain(..).map(|(_, name)| name);
+        placed.chain(self.marks.drain(..).map(|(_, name)| name)).collect()
+    }
+
+    /// Is all audio played?
+    pub(crate) fn is_done(&self, now: Duration) -> bool {
+        self.queue.is_empty() && self.sent_until <= now
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.cap
+    }
+
+    /// Audio that is at the provider and not played yet.
+    pub(crate) fn ahead(&self, now: Duration) -> Duration {
+        self.sent_until.saturating_sub(now)
+    }
+}

@@ -1,0 +1,356 @@
+//! One call's audio as a state machine: inputs with their time, outputs in order.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::format::Format;
+use crate::playout::Playout;
+use crate::tape::Tape;
+
+/// How a call's audio is to be carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// What the provider sends, until it says otherwise.
+    pub wire_in: Format,
+    /// What it wants.
+    pub wire_out: Format,
+    /// What the agent sends and wants; of the wire's rate.
+    pub agent: Format,
+    /// Milliseconds in one frame towards the wire.
+    pub frame_ms: u32,
+    /// How far ahead of the ear audio is sent.
+    pub lead_ms: u32,
+    /// How long the start of speech waits for more of it.
+    pub hold_ms: u32,
+    /// What an agent may have queued.
+    pub queue_ms: u32,
+    /// A provider that sends nothing for so long is gone.
+    pub no_media_ms: u32,
+    /// Hand out frames for a recording.
+    pub record: bool,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// The stream says what it carries.
+    WireStarted { wire_in: Format, wire_out: Format },
+    WireAudio { payload: &'a [u8] },
+    WireDtmf(&'a str),
+    /// A mark of ours was played, or dropped.
+    WireMark(&'a str),
+    WireStopped,
+    WireClosed,
+    AgentAudio(&'a [u8]),
+    AgentMark(String),
+    /// Barge-in: nothing of what was said so far shall be heard.
+    AgentClear,
+    AgentDtmf(String),
+    AgentHangUp { after_playout: bool },
+    AgentClosed { normal: bool },
+    /// The host ends the call.
+    HangUp,
+    Tick,
+}
+
+/// For the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WireCommand {
+    Audio(Vec<u8>),
+    Mark(String),
+    Clear,
+    Dtmf(String),
+}
+
+/// For the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentMessage {
+    Audio(Vec<u8>),
+    Dtmf(String),
+    /// A mark of its was played, or cleared unplayed.
+    Mark { name: String, cleared: bool },
+    Stop { reason: String },
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    Wire(WireCommand),
+    Agent(AgentMessage),
+    /// One frame of both sides, of equal length.
+    Record { caller: Vec<i16>, agent: Vec<i16> },
+    /// The last output there is.
+    End(EndReason),
+}
+
+/// Why the audio ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    CallerHungUp,
+    AgentHungUp,
+    AgentLost,
+    HostHungUp,
+    NoMedia,
+    Unplayable,
+}
+
+impl EndReason {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CallerHungUp => "the caller hung up",
+            Self::AgentHungUp => "the agent hung up",
+            Self::AgentLost => "the agent was lost",
+            Self::HostHungUp => "the host hung up",
+            Self::NoMedia => "the provider sent no audio",
+            Self::Unplayable => "the stream's format cannot be played",
+        }
+    }
+}
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Audio messages of the provider.
+    pub frames_in: u64,
+    /// Audio frames to the provider.
+    pub frames_out: u64,
+    /// Messages that made no sense.
+    pub bad: u64,
+    /// Audio messages that were too much, on either side.
+    pub dropped: u64,
+    /// Gaps in the agent's speech that it made by stalling.
+    pub underruns: u64,
+    /// Ticks that came a frame or more late.
+    pub late: u64,
+    /// Barge-ins.
+    pub flushes: u64,
+}
+
+/// An agent that wants to end after its speech may speak for so long.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// A provider may send ahead by so much, and no faster than 1.5 times real time after that.
+const BURST: u64 = 2_000_000;
+
+/// One call's audio.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    playout: Playout,
+    tape: Option<Tape>,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+    next_tick: Duration,
+    last_media: Duration,
+    /// Microseconds of audio that the provider may still send now.
+    allowance: u64,
+    allowance_at: Duration,
+    ending: Option<Duration>,
+    ended: bool,
+    heard: Duration,
+    sent: Duration,
+}
+
+impl Session {
+    /// A call whose audio begins now. `now` counts from any fixed moment.
+    pub fn new(config: SessionConfig, now: Duration) -> Self {
+        let SessionConfig { wire_out, frame_ms, lead_ms, hold_ms, queue_ms, .. } = config;
+        Self {
+            playout: Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms),
+            tape: config.record.then(|| Tape::new(config.wire_in.rate, frame_ms, now)),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            next_tick: now + Duration::from_millis(u64::from(frame_ms)),
+            last_media: now,
+            allowance: BURST,
+            allowance_at: now,
+            ending: None,
+            ended: false,
+            heard: Duration::ZERO,
+            sent: Duration::ZERO,
+            config,
+        }
+    }
+
+    /// Takes one input. What follows from it is then to be polled.
+    pub fn handle(&mut self, now: Duration, input: Input<'_>) {
+        if self.ended {
+            return;
+        }
+        match input {
+            Input::WireStarted { wire_in, wire_out } => self.started(now, wire_in, wire_out),
+            Input::WireAudio { payload } => self.wire_audio(now, payload),
+            Input::WireDtmf(digit) => self.agent(AgentMessage::Dtmf(digit.to_owned())),
+            Input::WireMark(id) => self.wire_mark(id),
+            Input::WireStopped | Input::WireClosed => self.end(EndReason::CallerHungUp),
+            Input::AgentAudio(bytes) => self.agent_audio(now, bytes),
+            Input::AgentMark(name) => {
+                if let Some(id) = self.playout.mark(name) {
+                    self.wire(WireCommand::Mark(id));
+                }
+            }
+            Input::AgentClear => self.clear(now),
+            Input::AgentDtmf(digits) => self.wire(WireCommand::Dtmf(digits)),
+            Input::AgentHangUp { after_playout: true } | Input::AgentClosed { normal: true } => {
+                self.ending.get_or_insert(now + LAST_WORDS);
+            }
+            Input::AgentHangUp { after_playout: false } => self.end(EndReason::AgentHungUp),
+            Input::AgentClosed { normal: false } => self.end(EndReason::AgentLost),
+            Input::HangUp => self.end(EndReason::HostHungUp),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The next output, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the next `Tick` is due.
+    pub fn next_tick(&self) -> Duration {
+        self.next_tick
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Milliseconds of the agent's audio that the caller has heard, as of the last input.
+    pub fn heard_ms(&self) -> u64 {
+        u64::try_from(self.heard.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Does the agent have as much queued as it may? Then it should not be read.
+    pub fn agent_backpressure(&self) -> bool {
+        self.playout.is_full()
+    }
+
+    fn wire(&mut self, command: WireCommand) {
+        self.outputs.push_back(Output::Wire(command));
+    }
+
+    fn agent(&mut self, message: AgentMessage) {
+        self.outputs.push_back(Output::Agent(message));
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        self.ended = true;
+        self.agent(AgentMessage::Stop { reason: reason.as_str().to_owned() });
+        self.outputs.push_back(Output::End(reason));
+    }
+
+    fn started(&mut self, now: Duration, wire_in: Format, wire_out: Format) {
+        self.last_media = now;
+        if wire_in.rate != self.config.agent.rate || wire_out.rate != self.config.agent.rate {
+            return self.end(EndReason::Unplayable);
+        }
+        if wire_out != self.config.wire_out {
+            let SessionConfig { frame_ms, lead_ms, hold_ms, queue_ms, .. } = self.config;
+            self.playout = Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms);
+        }
+        (self.config.wire_in, self.config.wire_out) = (wire_in, wire_out);
+    }
+
+    fn wire_audio(&mut self, now: Duration, payload: &[u8]) {
+        self.last_media = now;
+        let format = self.config.wire_in;
+        if payload.is_empty() || !format.fits(payload) {
+            self.stats.bad += 1;
+            return;
+        }
+        if !self.allowed(now, format.micros(payload.len())) {
+            self.stats.dropped += 1;
+            return;
+        }
+        self.stats.frames_in += 1;
+        if let Some(tape) = &mut self.tape {
+            tape.caller(&format.decode(payload));
+        }
+        self.agent(AgentMessage::Audio(format.convert(payload, self.config.agent)));
+    }
+
+    /// A bucket that fills at 1.5 times real time.
+    fn allowed(&mut self, now: Duration, cost: u64) -> bool {
+        let passed = u64::try_from(now.saturating_sub(self.allowance_at).as_micros()).unwrap_or(0);
+        self.allowance = self.allowance.saturating_add(passed + passed / 2).min(BURST);
+        self.allowance_at = now;
+        let allowed = self.allowance >= cost;
+        if allowed {
+            self.allowance -= cost;
+        }
+        allowed
+    }
+
+    fn wire_mark(&mut self, id: &str) {
+        // Marks that a barge-in cleared come back as well; those were answered then.
+        if let Some(name) = self.playout.played(id) {
+            self.agent(AgentMessage::Mark { name, cleared: false });
+        }
+    }
+
+    fn agent_audio(&mut self, now: Duration, bytes: &[u8]) {
+        let format = self.config.agent;
+        if bytes.is_empty() || !format.fits(bytes) {
+            self.stats.bad += 1;
+            return;
+        }
+        let converted = format.convert(bytes, self.config.wire_out);
+        if !self.playout.push(now, &converted, &mut self.stats.underruns) {
+            self.stats.dropped += 1;
+        }
+    }
+
+    fn clear(&mut self, now: Duration) {
+        self.stats.flushes += 1;
+        self.sent = self.sent.saturating_sub(self.playout.ahead(now));
+        self.wire(WireCommand::Clear);
+        for name in self.playout.clear(now) {
+            self.agent(AgentMessage::Mark { name, cleared: true });
+        }
+        if let Some(tape) = &mut self.tape {
+            tape.cut(now);
+        }
+        self.heard = self.sent;
+    }
+
+    fn tick(&mut self, now: Duration) {
+        let frame = Duration::from_millis(u64::from(self.config.frame_ms));
+        self.stats.late += u64::from(now >= self.next_tick + frame);
+        while self.next_tick <= now {
+            self.next_tick += frame;
+        }
+        self.send_due(now, frame);
+        self.record(now);
+        self.heard = self.sent.saturating_sub(self.playout.ahead(now));
+        if now.saturating_sub(self.last_media) > Duration::from_millis(u64::from(self.config.no_media_ms)) {
+            self.end(EndReason::NoMedia);
+        } else if self.ending.is_some_and(|latest| now >= latest || self.playout.is_done(now)) {
+            self.end(EndReason::AgentHungUp);
+        }
+    }
+
+    fn send_due(&mut self, now: Duration, frame_time: Duration) {
+        let mut sent = 0;
+        while let Some((frame, heard_at)) = self.playout.frame(now, sent) {
+            if let Some(tape) = &mut self.tape {
+                tape.agent(heard_at, &self.config.wire_out.decode(&frame));
+            }
+            self.wire(WireCommand::Audio(frame));
+            self.stats.frames_out += 1;
+            self.sent += frame_time;
+            sent += 1;
+            while let Some(id) = self.playout.due_mark() {
+                self.wire(WireCommand::Mark(id));
+            }
+        }
+        self.playout.settle(sent);
+    }
+
+    fn record(&mut self, now: Duration) {
+        let Some(tape) = &mut self.tape else { return };
+        while let Some((caller, agent)) = tape.frame(now) {
+            self.outputs.push_back(Output::Record { caller, agent });
+        }
+    }
+}

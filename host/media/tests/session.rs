@@ -1,0 +1,248 @@
+//! Claims about a call's audio, in virtual time.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use jackfield_media::{AgentMessage, Codec, EndReason, Format, Input, Output, Session, SessionConfig, WireCommand};
+
+const ULAW: Format = Format { codec: Codec::Pcmu, rate: 8_000 };
+const L16: Format = Format { codec: Codec::L16, rate: 8_000 };
+
+fn config() -> SessionConfig {
+    SessionConfig {
+        wire_in: ULAW,
+        wire_out: ULAW,
+        agent: ULAW,
+        frame_ms: 20,
+        lead_ms: 60,
+        hold_ms: 0,
+        queue_ms: 30_000,
+        no_media_ms: 15_000,
+        record: false,
+    }
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn drain(session: &mut Session) -> Vec<Output> {
+    std::iter::from_fn(|| session.poll_output()).collect()
+}
+
+fn audio(outputs: &[Output]) -> Vec<Vec<u8>> {
+    let frame = |output: &Output| match output {
+        Output::Wire(WireCommand::Audio(frame)) => Some(frame.clone()),
+        _ => None,
+    };
+    outputs.iter().filter_map(frame).collect()
+}
+
+fn tick(session: &mut Session, at: u64) -> Vec<Output> {
+    session.handle(ms(at), Input::Tick);
+    drain(session)
+}
+
+#[test]
+fn an_echo_gives_every_byte_back_in_order() {
+    let mut session = Session::new(config(), ms(0));
+    let (mut sent, mut back) = (Vec::new(), Vec::new());
+    for index in 0..500u64 {
+        let frame: Vec<u8> = (0..160).map(|byte| (index * 7 + byte) as u8).collect();
+        session.handle(ms(index * 20 + 3), Input::WireAudio { payload: &frame });
+        for output in drain(&mut session) {
+            if let Output::Agent(AgentMessage::Audio(bytes)) = output {
+                session.handle(ms(index * 20 + 3), Input::AgentAudio(&bytes));
+            }
+        }
+        sent.extend(frame);
+        back.extend(audio(&tick(&mut session, (index + 1) * 20)).concat());
+    }
+    assert_eq!(back, sent);
+    assert_eq!(session.stats().underruns, 0);
+}
+
+#[test]
+fn a_minute_in_one_burst_plays_at_real_time_without_gap_for_its_whole_length() {
+    let mut session = Session::new(SessionConfig { queue_ms: 60_000, no_media_ms: 600_000, ..config() }, ms(0));
+    session.handle(ms(0), Input::AgentAudio(&vec![1; 60 * 8_000]));
+    let mut total = 0;
+    for beat in 1..=3_000u64 {
+        let frames = audio(&tick(&mut session, beat * 20)).len();
+        assert!(frames <= if beat == 1 { 4 } else { 2 }, "beat {beat}: {frames}");
+        total += frames;
+        let ahead = total as i64 * 20 - (beat as i64 - 1) * 20;
+        assert!((0..=80).contains(&ahead) || total == 3_000, "beat {beat}: {ahead} ms ahead");
+    }
+    assert_eq!(total, 3_000);
+}
+
+#[test]
+fn a_late_tick_is_caught_up_and_nothing_drifts_in_an_hour() {
+    let mut session = Session::new(SessionConfig { queue_ms: 4_000_000, no_media_ms: 4_000_000, ..config() }, ms(0));
+    session.handle(ms(0), Input::AgentAudio(&vec![1; 3_600 * 8_000]));
+    let (mut total, mut seed) = (0u64, 1u64);
+    for beat in 1..=180_000u64 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // One tick in a hundred is up to 30 ms late.
+        let late = if seed >> 33 & 127 == 0 { seed >> 40 & 31 } else { 0 };
+        total += audio(&tick(&mut session, beat * 20 + late)).len() as u64;
+    }
+    assert!(total >= 179_990, "{total} of 180000 frames after an hour");
+    assert_eq!(session.stats().underruns, 0);
+}
+
+#[test]
+fn barge_in_drops_what_is_queued_and_answers_every_mark_once() {
+    let mut session = Session::new(config(), ms(0));
+    session.handle(ms(0), Input::AgentAudio(&[1; 320]));
+    session.handle(ms(0), Input::AgentMark("first".to_owned()));
+    session.handle(ms(0), Input::AgentAudio(&[2; 16_000]));
+    session.handle(ms(0), Input::AgentMark("second".to_owned()));
+    let placed = tick(&mut session, 20);
+    assert!(placed.contains(&Output::Wire(WireCommand::Mark("m1".to_owned()))), "{placed:?}");
+    session.handle(ms(30), Input::AgentClear);
+    let cleared = drain(&mut session);
+    let mark = |name: &str, cleared| Output::Agent(AgentMessage::Mark { name: name.to_owned(), cleared });
+    assert_eq!(cleared, [Output::Wire(WireCommand::Clear), mark("first", true), mark("second", true)]);
+    // The provider returns the mark because of the clear: that is no news.
+    session.handle(ms(31), Input::WireMark("m1"));
+    assert_eq!(drain(&mut session), []);
+    assert_eq!(audio(&tick(&mut session, 40)), Vec::<Vec<u8>>::new());
+    assert!(session.heard_ms() <= 10, "{} ms heard", session.heard_ms());
+}
+
+#[test]
+fn a_mark_is_reported_when_the_provider_played_it_and_at_once_when_nothing_is_before_it() {
+    let mut session = Session::new(config(), ms(0));
+    session.handle(ms(0), Input::AgentMark("now".to_owned()));
+    assert_eq!(drain(&mut session), [Output::Wire(WireCommand::Mark("m1".to_owned()))]);
+    session.handle(ms(5), Input::WireMark("m1"));
+    let played = AgentMessage::Mark { name: "now".to_owned(), cleared: false };
+    assert_eq!(drain(&mut session), [Output::Agent(played)]);
+    session.handle(ms(6), Input::WireMark("m1"));
+    assert_eq!(drain(&mut session), []);
+}
+
+#[test]
+fn a_stalling_agent_is_counted_and_a_pause_is_not() {
+    let mut session = Session::new(SessionConfig { lead_ms: 0, ..config() }, ms(0));
+    for (at, gap) in [(0, 0), (80, 1), (1_000, 1)] {
+        session.handle(ms(at), Input::AgentAudio(&[1; 160]));
+        for beat in at / 20 + 1..at / 20 + 4 {
+            tick(&mut session, beat * 20);
+        }
+        assert_eq!(session.stats().underruns, gap, "audio at {at} ms");
+    }
+}
+
+#[test]
+fn a_start_is_held_back_and_the_rest_of_speech_is_padded() {
+    let mut session = Session::new(SessionConfig { hold_ms: 40, ..config() }, ms(0));
+    session.handle(ms(0), Input::AgentAudio(&[1; 100]));
+    assert_eq!(audio(&tick(&mut session, 20)).len(), 0);
+    let frames = audio(&tick(&mut session, 40));
+    assert_eq!(frames, [[vec![1; 100], vec![0xFF; 60]].concat()]);
+}
+
+#[test]
+fn bad_audio_is_dropped_and_counted_and_the_call_goes_on() {
+    let mut session = Session::new(SessionConfig { agent: L16, ..config() }, ms(0));
+    session.handle(ms(0), Input::WireAudio { payload: &[] });
+    session.handle(ms(0), Input::AgentAudio(&[1, 2, 3]));
+    session.handle(ms(0), Input::WireAudio { payload: &[0x1E] });
+    assert_eq!(drain(&mut session), [Output::Agent(AgentMessage::Audio((-8_828i16).to_le_bytes().to_vec()))]);
+    assert_eq!(session.stats().bad, 2);
+}
+
+#[test]
+fn a_provider_that_floods_is_cut_to_one_and_a_half_times_real_time() {
+    let mut session = Session::new(config(), ms(0));
+    let mut taken = 0;
+    for index in 0..5_000u64 {
+        // Ten times real time.
+        session.handle(ms(index * 2), Input::WireAudio { payload: &[1; 160] });
+        taken += drain(&mut session).len() as u64;
+    }
+    assert!((840..=860).contains(&taken), "{taken} frames of 20 ms in 10 s");
+    assert_eq!(session.stats().dropped, 5_000 - taken);
+}
+
+#[test]
+fn an_agent_cannot_queue_more_than_the_cap() {
+    let mut session = Session::new(SessionConfig { queue_ms: 1_000, ..config() }, ms(0));
+    session.handle(ms(0), Input::AgentAudio(&vec![1; 80_000]));
+    assert!(session.agent_backpressure());
+    assert_eq!(session.stats().dropped, 1);
+    let played: usize = (1..200).map(|beat| audio(&tick(&mut session, beat * 20)).len()).sum();
+    assert_eq!(played, 50);
+}
+
+#[test]
+fn the_last_words_are_heard_before_the_agent_hangs_up() {
+    let mut session = Session::new(SessionConfig { lead_ms: 0, ..config() }, ms(0));
+    session.handle(ms(0), Input::AgentAudio(&[1; 480]));
+    session.handle(ms(0), Input::AgentHangUp { after_playout: true });
+    let mut frames = 0;
+    for beat in 1.. {
+        let outputs = tick(&mut session, beat * 20);
+        frames += audio(&outputs).len();
+        if outputs.contains(&Output::End(EndReason::AgentHungUp)) {
+            assert_eq!((frames, beat), (3, 4));
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_end_comes_once_and_nothing_follows_it() {
+    let ends: [(Input<'_>, EndReason); 6] = [
+        (Input::WireStopped, EndReason::CallerHungUp),
+        (Input::WireClosed, EndReason::CallerHungUp),
+        (Input::AgentHangUp { after_playout: false }, EndReason::AgentHungUp),
+        (Input::AgentClosed { normal: false }, EndReason::AgentLost),
+        (Input::HangUp, EndReason::HostHungUp),
+        (Input::WireStarted { wire_in: Format { rate: 16_000, ..ULAW }, wire_out: ULAW }, EndReason::Unplayable),
+    ];
+    for (input, reason) in ends {
+        let mut session = Session::new(config(), ms(0));
+        session.handle(ms(1), input);
+        let outputs = drain(&mut session);
+        assert_eq!(outputs.last(), Some(&Output::End(reason)));
+        session.handle(ms(2), Input::WireAudio { payload: &[1; 160] });
+        session.handle(ms(2), Input::HangUp);
+        assert_eq!(drain(&mut session), []);
+    }
+}
+
+#[test]
+fn a_provider_that_sends_nothing_is_given_up_on() {
+    let mut session = Session::new(config(), ms(0));
+    assert!(tick(&mut session, 15_000).is_empty());
+    assert!(tick(&mut session, 15_020).contains(&Output::End(EndReason::NoMedia)));
+}
+
+#[test]
+fn a_recording_has_both_sides_in_time_and_not_what_was_cut_off() {
+    let mut session = Session::new(SessionConfig { record: true, lead_ms: 60, ..config() }, ms(0));
+    session.handle(ms(0), Input::AgentAudio(&[0x1E; 1_600]));
+    let (mut caller_side, mut agent_side) = (Vec::new(), Vec::new());
+    for beat in 1..=10u64 {
+        session.handle(ms(beat * 20 - 1), Input::WireAudio { payload: &[0x9E; 160] });
+        if beat == 4 {
+            session.handle(ms(79), Input::AgentClear);
+        }
+        for output in tick(&mut session, beat * 20) {
+            if let Output::Record { caller, agent } = output {
+                assert_eq!(caller.len(), agent.len());
+                caller_side.extend(caller);
+                agent_side.extend(agent);
+            }
+        }
+    }
+    assert_eq!(caller_side.len(), 1_600);
+    assert!(caller_side.iter().all(|sample| *sample == 8_828));
+    let heard = agent_side.iter().filter(|sample| **sample == -8_828).count();
+    // From the first beat at 20 ms to the barge-in at 79 ms.
+    assert_eq!(heard, 59 * 8);
+}
