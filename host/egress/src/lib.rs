@@ -1,1 +1,11 @@
-//! stub
+//! The only code that opens connections to providers.
+//!
+//! Promises: only granted hosts, only public addresses, the address that was checked is the one that is dialled, no
+//! redirect, no proxy from the environment, and bounds on size and time.
+
+mod authorization;
+mod client;
+pub mod policy;
+
+pub use authorization::Authorization;
+pub use client::{Egress, EgressError, EgressSettings, Request, Response};

@@ -1,1 +1,100 @@
-//! stub
+//! The server: provider-facing webhooks and media sockets, the REST API for operators, health and metrics.
+//!
+//! Promises: every request passes [`http`]'s limits before anything looks at it; every route is in the one table of
+//! [`api`], with the access it needs; a webhook is answered in time or with 503; a panic ends one request and nothing
+//! else; a draining server takes no new calls and finishes what it has begun.
+
+mod account;
+pub mod api;
+mod call_service;
+mod clock;
+mod drain;
+pub mod http;
+mod live;
+mod media;
+mod metrics;
+mod outbound;
+mod rollout;
+mod settings;
+mod webhooks;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use jackfield_egress::Egress;
+use jackfield_plugins::PluginHost;
+use jackfield_store::{Shared, Store};
+
+pub use api::Admin;
+pub use call_service::{AvailableNumber, CallProblem, CallService, PlaceOrder, Switchboard};
+pub use drain::{Drain, Phase};
+pub use http::{TrustedProxies, serve};
+pub use media::MediaPool;
+pub use metrics::Metrics;
+pub use rollout::{Rollout, RolloutError, StockPlugin, watch};
+pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings};
+
+/// What every handler shares. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    answered: api::Answered,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// Durable state.
+    pub store: Store,
+    /// Short-lived state.
+    pub shared: Shared,
+    /// The plugins that serve.
+    pub plugins: PluginHost,
+    /// How plugins come in and go back.
+    pub rollout: Rollout,
+    /// The way out.
+    pub egress: Egress,
+    /// Limits and addresses.
+    pub settings: Arc<ServerSettings>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Whether this server takes new work.
+    pub drain: Drain,
+    /// Calls.
+    pub calls: CallService,
+    /// Who may use the REST API.
+    pub admin: Admin,
+}
+
+impl App {
+    /// Over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, answered: api::Answered::default() }))
+    }
+
+    /// Answers that an `Idempotency-Key` may ask for again.
+    pub(crate) fn answered(&self) -> &api::Answered {
+        &self.0.answered
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0.parts
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("drain", &self.drain).field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("drain", &self.drain).finish_non_exhaustive()
+    }
+}

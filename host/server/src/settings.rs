@@ -1,0 +1,148 @@
+//! Limits and addresses of the server. The defaults, with a sentence for each, are in the binary's `defaults.toml`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http::TrustedProxies;
+
+/// What the server is told at its start.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// How the world reaches this server: it is what providers dial and sign.
+    pub public_url: String,
+    /// Peers whose `X-Forwarded-For` counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Bounds on everything that comes from outside.
+    pub limits: Limits,
+    /// The audio loop.
+    pub media: MediaSettings,
+    /// The end.
+    pub drain: DrainSettings,
+}
+
+/// Bounds on everything that comes from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Calls that are up at once.
+    pub calls: usize,
+    /// How long an outbound call may ring.
+    pub ring_seconds: u32,
+    /// How long a call may last.
+    pub call_seconds: u32,
+    /// How long a media token is good for.
+    pub media_token_seconds: u64,
+    /// How far a signed time may be from now.
+    pub replay_window_seconds: u64,
+    /// How long a processed message is remembered.
+    pub replay_memory_seconds: u64,
+    /// A webhook is answered within this, or with 503.
+    pub webhook_answer_ms: u64,
+    /// Bytes of a webhook's body.
+    pub webhook_body_bytes: usize,
+    /// Bytes of a body to the REST API.
+    pub api_body_bytes: usize,
+    /// A whole body arrives within this.
+    pub body_seconds: u64,
+    /// A whole plugin upload arrives within this.
+    pub upload_seconds: u64,
+    /// Header lines of a request.
+    pub headers: usize,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// All headers arrive within this; a connection that is idle for as long is closed.
+    pub header_seconds: u64,
+    /// Bytes of a request's target.
+    pub uri_bytes: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address that is no trusted proxy.
+    pub connections_per_address: usize,
+    /// Wrong admin tokens a minute from one address.
+    pub failed_auth_per_minute: u32,
+    /// How long an address is locked out after more than that.
+    pub failed_auth_block_seconds: u64,
+}
+
+/// The audio loop.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaSettings {
+    /// Threads; 0 stands for one a core.
+    pub workers: usize,
+    /// Whether calls are recorded.
+    pub record: bool,
+    /// Where recordings go.
+    pub recordings: PathBuf,
+    /// How far ahead of the ear audio is sent, where the provider holds it for us.
+    pub lead_ms: u32,
+    /// How much of an agent's audio is gathered before it is played.
+    pub hold_ms: u32,
+    /// How much of an agent's audio may wait.
+    pub agent_queue_ms: u32,
+    /// A stream without audio for so long is over.
+    pub no_media_ms: u32,
+    /// How long an agent may take to be reached.
+    pub agent_connect_ms: u32,
+}
+
+/// The end.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainSettings {
+    /// How long calls may go on after the first signal.
+    pub calls_seconds: u64,
+    /// How long requests may take to finish after the last call.
+    pub webhooks_seconds: u64,
+}
+
+impl Limits {
+    /// How long a media token is good for.
+    pub fn media_token(&self) -> Duration {
+        Duration::from_secs(self.media_token_seconds)
+    }
+
+    /// How far a signed time may be from now.
+    pub fn replay_window(&self) -> Duration {
+        Duration::from_secs(self.replay_window_seconds)
+    }
+
+    /// How long a processed message is remembered.
+    pub fn replay_memory(&self) -> Duration {
+        Duration::from_secs(self.replay_memory_seconds)
+    }
+
+    /// A webhook is answered within this, or with 503.
+    pub fn webhook_answer(&self) -> Duration {
+        Duration::from_millis(self.webhook_answer_ms)
+    }
+
+    /// A whole body arrives within this.
+    pub fn whole_body(&self) -> Duration {
+        Duration::from_secs(self.body_seconds)
+    }
+
+    /// A whole plugin upload arrives within this.
+    pub fn whole_upload(&self) -> Duration {
+        Duration::from_secs(self.upload_seconds)
+    }
+}
+
+#[cfg(test)]
+impl ServerSettings {
+    /// The embedded defaults, with an address for the world.
+    pub(crate) fn for_tests() -> Self {
+        #[derive(Deserialize)]
+        struct Defaults {
+            limits: Limits,
+            media: MediaSettings,
+            drain: DrainSettings,
+        }
+        let defaults = toml::from_str(include_str!("../../jackfield/defaults.toml"));
+        let Defaults { limits, media, drain } = defaults.unwrap_or_else(|error| panic!("{error}"));
+        let public_url = "https://gw.example.net".to_owned();
+        Self { public_url, trusted_proxies: TrustedProxies::default(), limits, media, drain }
+    }
+}
