@@ -1,1 +1,8 @@
-//! stub
+//! Connectors to agents: what talks to the caller.
+
+mod connector;
+mod link;
+pub mod listen;
+
+pub use connector::{AgentError, Connector, Start};
+pub use link::{FromAgent, Link, ToAgent, connect};

@@ -1,24 +1,22 @@
-//! What a stretch of bytes means as audio.
-
-use std::time::Duration;
+//! How audio is written on a wire.
 
 use crate::g711;
 
-/// How samples are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A way to write samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
     /// G.711 μ-law.
     Pcmu,
     /// G.711 A-law.
     Pcma,
-    /// 16-bit linear, little endian.
+    /// Signed 16 bit, little endian.
     L16,
-    /// 16-bit linear, big endian.
+    /// Signed 16 bit, big endian.
     L16Be,
 }
 
-/// A codec at a rate, one channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A codec at a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
     /// How a sample is written.
     pub codec: Codec,
@@ -26,65 +24,63 @@ pub struct Format {
     pub rate: u32,
 }
 
-impl Codec {
-    /// Bytes that one sample takes.
-    pub const fn bytes_per_sample(self) -> usize {
-        match self {
-            Self::Pcmu | Self::Pcma => 1,
-            Self::L16 | Self::L16Be => 2,
-        }
-    }
-
-    /// The byte that silence is made of. Zero would be a full-scale click in μ-law.
-    pub const fn silence(self) -> u8 {
-        match self {
-            Self::Pcmu => 0xFF,
-            Self::Pcma => 0xD5,
-            Self::L16 | Self::L16Be => 0,
-        }
-    }
-
-    /// Appends the samples that whole `bytes` stand for; half a sample at the end is left out.
-    pub fn decode_into(self, bytes: &[u8], samples: &mut Vec<i16>) {
-        let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-        match self {
-            Self::Pcmu => g711::ulaw_decode_into(bytes, samples),
-            Self::Pcma => g711::alaw_decode_into(bytes, samples),
-            Self::L16 => samples.extend(pairs().map(i16::from_le_bytes)),
-            Self::L16Be => samples.extend(pairs().map(i16::from_be_bytes)),
-        }
-    }
-
-    /// Appends the bytes of `samples`.
-    pub fn encode_into(self, samples: &[i16], bytes: &mut impl Extend<u8>) {
-        match self {
-            Self::Pcmu => g711::ulaw_encode_into(samples, bytes),
-            Self::Pcma => g711::alaw_encode_into(samples, bytes),
-            Self::L16 => bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes())),
-            Self::L16Be => bytes.extend(samples.iter().flat_map(|sample| sample.to_be_bytes())),
-        }
-    }
-}
-
 impl Format {
-    /// Bytes of a millisecond.
-    pub const fn bytes_per_ms(self) -> usize {
-        self.rate as usize / 1000 * self.codec.bytes_per_sample()
+    /// Bytes of one sample.
+    pub fn width(self) -> usize {
+        match self.codec {
+            Codec::Pcmu | Codec::Pcma => 1,
+            Codec::L16 | Codec::L16Be => 2,
+        }
     }
 
     /// Bytes of so many milliseconds.
-    pub const fn bytes_in(self, ms: u32) -> usize {
-        self.bytes_per_ms() * ms as usize
+    pub fn bytes(self, milliseconds: u32) -> usize {
+        usize::try_from(u64::from(self.rate) * u64::from(milliseconds) / 1_000).unwrap_or(0) * self.width()
     }
 
-    /// How long so many bytes play.
-    pub fn duration_of(self, bytes: usize) -> Duration {
-        let a_second = u64::from(self.rate.max(1)) * self.codec.bytes_per_sample() as u64;
-        Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / a_second)
+    /// Microseconds that so many bytes last.
+    pub fn micros(self, bytes: usize) -> u64 {
+        let samples = u64::try_from(bytes / self.width()).unwrap_or(u64::MAX);
+        samples.saturating_mul(1_000_000) / u64::from(self.rate.max(1))
     }
 
-    /// Whether `bytes` end where a sample ends.
-    pub(crate) const fn is_whole(self, bytes: &[u8]) -> bool {
-        bytes.len().is_multiple_of(self.codec.bytes_per_sample())
+    /// A byte of silence.
+    pub fn silence(self) -> u8 {
+        match self.codec {
+            Codec::Pcmu => g711::ULAW_SILENCE,
+            Codec::Pcma => g711::ALAW_SILENCE,
+            Codec::L16 | Codec::L16Be => 0,
+        }
+    }
+
+    /// Is it a whole number of samples?
+    pub fn fits(self, bytes: &[u8]) -> bool {
+        bytes.len().is_multiple_of(self.width())
+    }
+
+    /// As samples.
+    pub fn decode(self, bytes: &[u8]) -> Vec<i16> {
+        let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+        match self.codec {
+            Codec::Pcmu => bytes.iter().map(|code| g711::ulaw_decode(*code)).collect(),
+            Codec::Pcma => bytes.iter().map(|code| g711::alaw_decode(*code)).collect(),
+            Codec::L16 => pairs().map(i16::from_le_bytes).collect(),
+            Codec::L16Be => pairs().map(i16::from_be_bytes).collect(),
+        }
+    }
+
+    /// From samples.
+    pub fn encode(self, samples: &[i16]) -> Vec<u8> {
+        match self.codec {
+            Codec::Pcmu => samples.iter().map(|sample| g711::ulaw_encode(*sample)).collect(),
+            Codec::Pcma => samples.iter().map(|sample| g711::alaw_encode(*sample)).collect(),
+            Codec::L16 => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+            Codec::L16Be => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+        }
+    }
+
+    /// Rewrites bytes of this format in another of the same rate; equal formats are not touched.
+    pub fn convert(self, bytes: &[u8], to: Self) -> Vec<u8> {
+        if self.codec == to.codec { bytes.to_vec() } else { to.encode(&self.decode(bytes)) }
     }
 }

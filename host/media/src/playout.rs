@@ -1,210 +1,169 @@
-//! The agent's audio on its way to the wire: a queue in the wire's format, and the deadlines at which frames leave it.
+//! What the agent said and the caller has not heard yet.
+//!
+//! Audio is sent a little ahead of the ear (the lead) to providers that buffer, in frames, on deadlines that do not
+//! move. `sent_until` is when the last frame sent will have been played: the one clock that everything else reads.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// With so much in hand nothing is gained by waiting for more.
-const ENOUGH: Duration = Duration::from_millis(400);
-/// How much time lost to late ticks is made up for; more would only fill the provider's buffer.
-const CATCH_UP: Duration = Duration::from_millis(100);
-/// Audio that comes back so soon after the queue ran dry was missed in mid-speech.
-const MID_SPEECH: Duration = Duration::from_millis(200);
-/// Longest message that says something about when the agent will send the next one.
-const RHYTHM: Duration = Duration::from_millis(60);
-/// Frames that one tick may send in mid-speech.
-const BURST: usize = 2;
-/// A queue that a burst has blown up is given back once it is empty.
-const KEPT_CAPACITY: usize = 16 << 10;
+use crate::format::Format;
 
-/// What the pacer is made of.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    pub(crate) frame: Duration,
-    pub(crate) frame_bytes: usize,
-    /// How far ahead of the ear: whole frames, at least one.
-    pub(crate) lead_frames: u32,
-    pub(crate) hold: Duration,
-    pub(crate) cap_bytes: usize,
-    pub(crate) silence: u8,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing to play. Dry since then, if it ended by running dry.
-    Idle { dry: Option<Duration> },
-    /// The first audio waits for more.
-    Holding { until: Duration },
-    Playing,
-}
-
+/// Queue, marks and the clock of what was sent.
 #[derive(Debug)]
 pub(crate) struct Playout {
-    pace: Pace,
+    format: Format,
+    frame: usize,
+    frame_time: Duration,
+    lead: Duration,
+    hold: Duration,
+    cap: usize,
     queue: VecDeque<u8>,
-    /// Bytes that have left the queue, sent or dropped.
-    gone: u64,
-    state: State,
-    /// When the next frame should begin at the ear.
-    due: Duration,
+    /// Bytes ever queued and ever sent; a mark is a place in the former.
+    queued: u64,
+    sent: u64,
+    marks: VecDeque<(u64, String)>,
+    /// Marks at the provider: our id for it, and the agent's.
+    placed: VecDeque<(String, String)>,
+    next_mark: u64,
+    sent_until: Duration,
+    hold_until: Option<Duration>,
+    speaking: bool,
     last_audio: Duration,
-    last_length: Duration,
-    /// Frames left in this tick.
-    allowed: usize,
-    ending: bool,
 }
 
+/// Longer pauses between an agent's messages are pauses in its speech, not stalls.
+const STALL: Duration = Duration::from_millis(200);
+/// A start is not held back when so much is here.
+const PLENTY: u32 = 400;
+
 impl Playout {
-    pub(crate) const fn new(pace: Pace, now: Duration) -> Self {
+    pub(crate) fn new(format: Format, frame_ms: u32, lead_ms: u32, hold_ms: u32, cap_ms: u32) -> Self {
+        let frame = format.bytes(frame_ms).max(1);
         Self {
-            pace,
+            format,
+            frame,
+            frame_time: Duration::from_millis(u64::from(frame_ms)),
+            lead: Duration::from_millis(u64::from(lead_ms)),
+            hold: Duration::from_millis(u64::from(hold_ms)),
+            cap: format.bytes(cap_ms),
             queue: VecDeque::new(),
-            gone: 0,
-            state: State::Idle { dry: None },
-            due: now,
-            last_audio: now,
-            last_length: Duration::ZERO,
-            allowed: 0,
-            ending: false,
+            queued: 0,
+            sent: 0,
+            marks: VecDeque::new(),
+            placed: VecDeque::new(),
+            next_mark: 0,
+            sent_until: Duration::ZERO,
+            hold_until: None,
+            speaking: false,
+            last_audio: Duration::ZERO,
         }
     }
 
-    /// Bytes that still fit.
-    pub(crate) fn room(&self) -> usize {
-        self.pace.cap_bytes.saturating_sub(self.queue.len())
-    }
-
-    pub(crate) const fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// More than three quarters full.
-    pub(crate) fn is_nearly_full(&self) -> bool {
-        self.queue.len() >= self.pace.cap_bytes / 4 * 3
-    }
-
-    pub(crate) fn is_playing(&self) -> bool {
-        self.state == State::Playing && !self.queue.is_empty()
-    }
-
-    /// The place behind everything queued, in bytes since the beginning.
-    pub(crate) fn end(&self) -> u64 {
-        self.gone + self.queue.len() as u64
-    }
-
-    pub(crate) const fn gone(&self) -> u64 {
-        self.gone
-    }
-
-    pub(crate) const fn queue(&mut self) -> &mut VecDeque<u8> {
-        &mut self.queue
-    }
-
-    /// Audio of this length was put into the queue. Says whether the agent had run dry in mid-speech.
-    pub(crate) fn arrived(&mut self, now: Duration, length: Duration) -> bool {
+    /// Takes audio in the wire's format. False when it had to be cut to stay below the cap; `stalled` counts gaps.
+    pub(crate) fn push(&mut self, now: Duration, bytes: &[u8], stalled: &mut u64) -> bool {
+        if self.queue.is_empty() {
+            let dry_for = now.saturating_sub(self.sent_until);
+            if self.speaking && self.sent_until < now && dry_for < STALL {
+                *stalled += 1;
+            } else if !self.speaking || dry_for >= STALL {
+                self.speaking = false;
+                self.hold_until = Some(now + self.hold);
+            }
+        }
+        let room = self.cap.saturating_sub(self.queue.len());
+        let taken = &bytes[..bytes.len().min(room / self.format.width() * self.format.width())];
+        self.queue.extend(taken);
+        self.queued += taken.len() as u64;
         self.last_audio = now;
-        self.last_length = length.min(RHYTHM);
-        let State::Idle { dry } = self.state else { return false };
-        self.state = State::Holding { until: now + self.pace.hold };
-        dry.is_some_and(|since| now.saturating_sub(since) < MID_SPEECH)
+        taken.len() == bytes.len()
     }
 
-    /// No more audio will come: the tail need not wait for it, nor the hold.
-    pub(crate) const fn end_with_this(&mut self) {
-        self.ending = true;
-    }
-
-    /// Begins a tick: decides how many frames `next` may hand out.
-    pub(crate) fn tick(&mut self, now: Duration) {
-        self.allowed = BURST;
-        match self.state {
-            State::Idle { .. } => self.allowed = 0,
-            State::Holding { until } if now < until && !self.is_enough() => self.allowed = 0,
-            State::Holding { .. } => self.start(now),
-            State::Playing => self.due = self.due.max(now.saturating_sub(CATCH_UP)),
+    /// A mark behind all audio so far. The id to place at once, when there is nothing before it.
+    pub(crate) fn mark(&mut self, name: String) -> Option<String> {
+        if self.queue.is_empty() {
+            return Some(self.place(name));
         }
+        self.marks.push_back((self.queued, name));
+        None
     }
 
-    /// A start fills the lead at once. Without a hold, a short gap was the network's: what it cost is made up for.
-    fn start(&mut self, now: Duration) {
-        let gap = now.saturating_sub(self.due);
-        if !self.pace.hold.is_zero() || gap > CATCH_UP {
-            self.due = self.due.max(now);
-        }
-        self.allowed = BURST.max(self.pace.lead_frames as usize);
-        self.state = State::Playing;
-    }
-
-    fn is_enough(&self) -> bool {
-        let frames = ENOUGH.as_nanos() / self.pace.frame.as_nanos().max(1);
-        self.ending || self.queue.len() as u128 >= frames * self.pace.frame_bytes as u128
-    }
-
-    /// The next frame of this tick.
-    pub(crate) fn next(&mut self, now: Duration) -> Option<Vec<u8>> {
-        // Half a frame of grace: a tick is never quite on time, and a frame must not wait a whole tick for that.
-        let horizon = now + self.pace.frame * self.pace.lead_frames + self.pace.frame / 2;
-        if self.allowed == 0 || self.due + self.pace.frame > horizon {
+    /// The next frame that is due, and how many milliseconds of it are filling.
+    pub(crate) fn frame(&mut self, now: Duration, already: usize) -> Option<(Vec<u8>, Duration)> {
+        if self.hold_until.is_some_and(|until| now < until) && self.queue.len() < self.format.bytes(PLENTY) {
             return None;
         }
-        let Some(frame) = self.take(now) else {
-            self.run_dry(now);
-            return None;
-        };
-        self.allowed -= 1;
-        self.due += self.pace.frame;
-        Some(frame)
-    }
-
-    fn take(&mut self, now: Duration) -> Option<Vec<u8>> {
-        let (whole, have) = (self.pace.frame_bytes, self.queue.len());
-        if have == 0 || (have < whole && !self.is_tail(now)) {
+        let burst = if self.speaking { 2 } else { usize::try_from(self.lead.as_millis() / self.frame_time.as_millis().max(1)).unwrap_or(0) + 1 };
+        let starts = self.sent_until.max(now);
+        if already >= burst || starts >= now + self.lead.max(Duration::from_millis(1)) {
             return None;
         }
-        let length = have.min(whole);
-        let mut frame = Vec::with_capacity(whole);
-        frame.extend(self.queue.drain(..length));
-        frame.resize(whole, self.pace.silence);
-        self.gone += length as u64;
-        self.give_back();
-        Some(frame)
+        let mut frame = self.cut(now)?;
+        self.sent += frame.len() as u64;
+        frame.resize(self.frame, self.format.silence());
+        self.sent_until = starts + self.frame_time;
+        self.hold_until = None;
+        Some((frame, starts))
     }
 
-    /// Whether less than a frame is all there is: the agent's next message is a frame time overdue.
-    fn is_tail(&self, now: Duration) -> bool {
-        self.ending || now.saturating_sub(self.last_audio) >= self.last_length + self.pace.frame
+    /// Called once all frames of a tick are out: from now on a burst would be a burst.
+    pub(crate) fn settle(&mut self, sent: usize) {
+        self.speaking |= sent > 0;
     }
 
-    fn run_dry(&mut self, now: Duration) {
-        // The provider may still have audio in hand; then the agent is in time.
-        let at_the_ear = self.due <= now + self.pace.frame / 2;
-        if at_the_ear && self.queue.is_empty() {
-            self.state = State::Idle { dry: Some(now) };
+    /// A whole frame, or the rest when the agent has gone quiet.
+    fn cut(&mut self, now: Duration) -> Option<Vec<u8>> {
+        let quiet = now.saturating_sub(self.last_audio) >= self.frame_time;
+        match self.queue.len() {
+            0 => None,
+            rest if rest < self.frame && !quiet => None,
+            rest => Some(self.queue.drain(..rest.min(self.frame)).collect()),
         }
     }
 
-    fn give_back(&mut self) {
-        if self.queue.is_empty() && self.queue.capacity() > KEPT_CAPACITY {
-            self.queue.shrink_to(KEPT_CAPACITY);
+    /// The id of the next mark whose audio has all been sent.
+    pub(crate) fn due_mark(&mut self) -> Option<String> {
+        let (place, _) = self.marks.front()?;
+        if *place > self.sent {
+            return None;
         }
+        let (_, name) = self.marks.pop_front()?;
+        Some(self.place(name))
     }
 
-    /// Drops what is queued. Returns the bytes dropped.
-    pub(crate) fn clear(&mut self, now: Duration) -> usize {
-        let dropped = self.queue.len();
-        self.gone += dropped as u64;
+    fn place(&mut self, name: String) -> String {
+        self.next_mark += 1;
+        let id = format!("m{}", self.next_mark);
+        self.placed.push_back((id.clone(), name));
+        id
+    }
+
+    /// The agent's name for a mark that the provider says was played.
+    pub(crate) fn played(&mut self, id: &str) -> Option<String> {
+        let index = self.placed.iter().position(|(placed, _)| placed == id)?;
+        self.placed.remove(index).map(|(_, name)| name)
+    }
+
+    /// Drops everything: the names of all marks that will not be played.
+    pub(crate) fn clear(&mut self, now: Duration) -> Vec<String> {
         self.queue.clear();
-        self.give_back();
-        self.state = State::Idle { dry: None };
-        self.due = now;
-        dropped
+        self.sent = self.queued;
+        self.sent_until = self.sent_until.min(now);
+        (self.hold_until, self.speaking) = (None, false);
+        let placed = self.placed.drain(..).map(|(_, name)| name);
+        placed.chain(self.marks.drain(..).map(|(_, name)| name)).collect()
     }
 
-    /// The wire turned out to want another format; the queue must be empty.
-    pub(crate) const fn set_pace(&mut self, pace: Pace) {
-        self.pace = pace;
+    /// Is all audio played?
+    pub(crate) fn is_done(&self, now: Duration) -> bool {
+        self.queue.is_empty() && self.sent_until <= now
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.cap
+    }
+
+    /// Audio that is at the provider and not played yet.
+    pub(crate) fn ahead(&self, now: Duration) -> Duration {
+        self.sent_until.saturating_sub(now)
     }
 }

@@ -1,64 +1,66 @@
-//! Both sides of a call on one timeline: what came from the caller, and what the caller heard.
+//! Lines both sides up for the recording: the caller as heard here, the agent as heard there.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-/// Past this backlog, quiet frames of the caller are skipped until both sides are in step again.
-const LAG_FRAMES: usize = 15;
-/// Past this backlog, the oldest goes whatever it is.
-const MOST_FRAMES: usize = 500;
-/// Peak of a frame that nobody misses.
-const QUIET: u16 = 256;
-
+/// Two timelines that begin at the same moment.
 #[derive(Debug)]
 pub(crate) struct Tape {
+    rate: u32,
+    frame: usize,
+    frame_time: Duration,
+    /// What lies before this is handed out.
+    position: Duration,
     caller: VecDeque<i16>,
     agent: VecDeque<i16>,
-    frame: usize,
 }
 
+/// The caller's audio comes in real time; what piles up beyond this came in a lump and is late anyway.
+const SLACK: u32 = 200;
+
 impl Tape {
-    pub(crate) const fn new(frame: usize) -> Self {
-        Self { caller: VecDeque::new(), agent: VecDeque::new(), frame }
+    pub(crate) fn new(rate: u32, frame_ms: u32, now: Duration) -> Self {
+        let frame = usize::try_from(u64::from(rate) * u64::from(frame_ms) / 1_000).unwrap_or(160);
+        let frame_time = Duration::from_millis(u64::from(frame_ms));
+        Self { rate, frame, frame_time, position: now, caller: VecDeque::new(), agent: VecDeque::new() }
     }
 
-    pub(crate) const fn set_frame(&mut self, frame: usize) {
-        self.frame = frame;
-    }
-
-    /// The caller said this.
     pub(crate) fn caller(&mut self, samples: &[i16]) {
         self.caller.extend(samples);
-        let most = MOST_FRAMES * self.frame;
-        self.caller.drain(..self.caller.len().saturating_sub(most));
+        let most = self.samples(Duration::from_millis(u64::from(SLACK)));
+        let excess = self.caller.len().saturating_sub(most);
+        self.caller.drain(..excess);
     }
 
-    /// This went to the caller's ear.
-    pub(crate) fn agent(&mut self, samples: &[i16]) {
+    /// Audio that will be heard from `at` on.
+    pub(crate) fn agent(&mut self, at: Duration, samples: &[i16]) {
+        let silence = self.samples(at.saturating_sub(self.position)).saturating_sub(self.agent.len());
+        self.agent.extend(std::iter::repeat_n(0, silence));
         self.agent.extend(samples);
     }
 
-    /// What was on its way to the ear was dropped.
-    pub(crate) fn cut(&mut self) {
-        self.agent.clear();
+    /// What was to be heard after `now` will not be.
+    pub(crate) fn cut(&mut self, now: Duration) {
+        let heard = self.samples(now.saturating_sub(self.position));
+        self.agent.truncate(heard);
     }
 
-    /// The next frame of both sides; silence where there is nothing.
-    pub(crate) fn next(&mut self) -> (Vec<i16>, Vec<i16>) {
-        self.get_in_step();
-        (take(&mut self.caller, self.frame), take(&mut self.agent, self.frame))
-    }
-
-    fn get_in_step(&mut self) {
-        let behind = self.caller.len() > LAG_FRAMES * self.frame;
-        if behind && self.caller.iter().take(self.frame).all(|sample| sample.unsigned_abs() < QUIET) {
-            self.caller.drain(..self.frame);
+    /// The next frame whose time has passed.
+    pub(crate) fn frame(&mut self, now: Duration) -> Option<(Vec<i16>, Vec<i16>)> {
+        if self.position + self.frame_time > now {
+            return None;
         }
+        self.position += self.frame_time;
+        let frame = self.frame;
+        let take = |side: &mut VecDeque<i16>| {
+            let mut samples: Vec<i16> = side.drain(..frame.min(side.len())).collect();
+            samples.resize(frame, 0);
+            samples
+        };
+        Some((take(&mut self.caller), take(&mut self.agent)))
     }
-}
 
-fn take(side: &mut VecDeque<i16>, length: usize) -> Vec<i16> {
-    let mut frame = Vec::with_capacity(length);
-    frame.extend(side.drain(..length.min(side.len())));
-    frame.resize(length, 0);
-    frame
+    fn samples(&self, time: Duration) -> usize {
+        usize::try_from(time.as_micros() * u128::from(self.rate) / 1_000_000).unwrap_or(0)
+    }
 }

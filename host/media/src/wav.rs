@@ -1,69 +1,80 @@
-//! A WAV file written as it comes: bytes to append, and a header to write over the old one now and then.
+//! A stereo WAV file that is written as it comes. The caller does the writing.
 
-const HEADER: usize = 44;
-const CHANNELS: u16 = 2;
-const FRAME_BYTES: u32 = 4;
-
-/// Stereo, 16 bit: caller left, agent right. The caller of this type does the writing.
-///
-/// Append what `frame` returns; when `header_due`, and at the end, write `header` to the start of the file. A crash then
-/// leaves a file that is whole up to the last second.
+/// Writes 16-bit stereo: caller left, agent right.
 #[derive(Debug)]
 pub struct WavWriter {
     rate: u32,
-    frames: u64,
-    settled: u64,
+    data: u32,
+    since_header: u32,
 }
 
+const HEADER: u32 = 44;
+
 impl WavWriter {
-    /// A writer, and the header that begins the file.
-    pub fn stereo(rate: u32) -> (Self, [u8; HEADER]) {
-        let mut writer = Self { rate, frames: 0, settled: 0 };
-        let header = writer.header();
+    /// A writer, and the header that the file begins with.
+    pub fn stereo(rate: u32) -> (Self, Vec<u8>) {
+        let writer = Self { rate, data: 0, since_header: 0 };
+        let header = writer.bytes();
         (writer, header)
     }
 
-    /// The bytes of a stretch; where one side is shorter, silence.
-    pub fn frame(&mut self, caller: &[i16], agent: &[i16]) -> Vec<u8> {
-        let length = caller.len().max(agent.len());
-        let mut bytes = Vec::with_capacity(length * FRAME_BYTES as usize);
+    /// The bytes of one frame. A shorter side is filled with silence.
+    pub fn frame(&mut self, left: &[i16], right: &[i16]) -> Vec<u8> {
+        let length = left.len().max(right.len());
         let sample = |side: &[i16], index: usize| side.get(index).copied().unwrap_or(0).to_le_bytes();
-        for index in 0..length {
-            bytes.extend(sample(caller, index));
-            bytes.extend(sample(agent, index));
-        }
-        self.frames += length as u64;
+        let bytes: Vec<u8> =
+            (0..length).flat_map(|index| [sample(left, index), sample(right, index)]).flatten().collect();
+        let added = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.data = self.data.saturating_add(added);
+        self.since_header = self.since_header.saturating_add(added);
         bytes
     }
 
-    /// Whether a second has been written since the header was last taken.
-    pub const fn header_due(&self) -> bool {
-        self.frames - self.settled >= self.rate as u64
+    /// Has a second passed since the header was last written? Then a crash would lose more than that.
+    pub fn header_due(&self) -> bool {
+        self.since_header >= self.rate.saturating_mul(4)
     }
 
-    /// The header that fits what was written so far.
-    pub fn header(&mut self) -> [u8; HEADER] {
-        self.settled = self.frames;
-        // Past 4 GiB (37 hours at 8 kHz) the format can't say more than this.
-        let most = u64::from(u32::MAX - HEADER as u32);
-        let data = (self.frames * u64::from(FRAME_BYTES)).min(most) as u32;
-        let mut header = [0; HEADER];
-        put(&mut header, 0, b"RIFF");
-        put(&mut header, 4, &(data + HEADER as u32 - 8).to_le_bytes());
-        put(&mut header, 8, b"WAVEfmt ");
-        put(&mut header, 16, &16u32.to_le_bytes());
-        put(&mut header, 20, &1u16.to_le_bytes());
-        put(&mut header, 22, &CHANNELS.to_le_bytes());
-        put(&mut header, 24, &self.rate.to_le_bytes());
-        put(&mut header, 28, &(self.rate.saturating_mul(FRAME_BYTES)).to_le_bytes());
-        put(&mut header, 32, &(FRAME_BYTES as u16).to_le_bytes());
-        put(&mut header, 34, &16u16.to_le_bytes());
-        put(&mut header, 36, b"data");
-        put(&mut header, 40, &data.to_le_bytes());
+    /// The header as it should be now, for the file's first bytes.
+    pub fn header(&mut self) -> Vec<u8> {
+        self.since_header = 0;
+        self.bytes()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut header = Vec::with_capacity(44);
+        header.extend_from_slice(b"RIFF");
+        header.extend_from_slice(&self.data.saturating_add(HEADER - 8).to_le_bytes());
+        header.extend_from_slice(b"WAVEfmt ");
+        header.extend_from_slice(&16u32.to_le_bytes());
+        // PCM, two channels.
+        header.extend_from_slice(&[1, 0, 2, 0]);
+        header.extend_from_slice(&self.rate.to_le_bytes());
+        header.extend_from_slice(&self.rate.saturating_mul(4).to_le_bytes());
+        // Bytes of a pair of samples, bits of a sample.
+        header.extend_from_slice(&[4, 0, 16, 0]);
+        header.extend_from_slice(b"data");
+        header.extend_from_slice(&self.data.to_le_bytes());
         header
     }
 }
 
-fn put(header: &mut [u8; HEADER], at: usize, bytes: &[u8]) {
-    header[at..at + bytes.len()].copy_from_slice(bytes);
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn another_library_reads_what_is_written_and_sides_keep_their_channel() {
+        let (mut writer, mut file) = WavWriter::stereo(8_000);
+        for _ in 0..60 {
+            file.extend(writer.frame(&[1_000; 160], &[-2_000; 160]));
+        }
+        assert!(writer.header_due());
+        file.splice(..44, writer.header());
+        let mut reader = hound::WavReader::new(file.as_slice()).unwrap();
+        assert_eq!((reader.spec().channels, reader.spec().sample_rate, reader.duration()), (2, 8_000, 60 * 160));
+        let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+        assert!(samples.chunks(2).all(|pair| pair == [1_000, -2_000]));
+    }
 }

@@ -82,7 +82,7 @@ async fn the_database_holds_no_secret_in_the_clear() {
 
 #[tokio::test]
 async fn admin_routes_want_the_token() {
-    let world = World::new().await;
+    let world = World::with(|options| options.with_settings("[limits]\nfailed_auth_per_minute = 1000\n")).await;
     for token in ["", "wrong"] {
         let stranger = world.api.with_token(token);
         for path in
@@ -95,6 +95,20 @@ async fn admin_routes_want_the_token() {
         let swap = stranger.put_plugin("twilio", b"anything".to_vec()).await.unwrap();
         assert_eq!(swap.status, 401);
     }
-    let problem: Value = world.api.get("calls/call_nobody").await.unwrap().expect(404).unwrap();
+    let unknown = world.api.get("calls/call_nobody").await.unwrap();
+    assert_eq!(unknown.header("content-type"), "application/problem+json");
+    let problem: Value = unknown.expect(404).unwrap();
     assert!(problem["type"].is_string() && problem["detail"].is_string(), "{problem}");
+}
+
+#[tokio::test]
+async fn guessing_the_admin_token_locks_the_guesser_out() {
+    let world = World::with(|options| options.with_settings("[limits]\nfailed_auth_per_minute = 3\n")).await;
+    let stranger = world.api.with_token("guess");
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(stranger.get("calls").await.unwrap().status);
+    }
+    assert_eq!(statuses.first(), Some(&401));
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
 }

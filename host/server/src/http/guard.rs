@@ -9,7 +9,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use hyper::body::Incoming;
 use tower_service::Service;
 use tracing::Instrument;
@@ -23,10 +23,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Who sent a request, in its extensions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client(pub(crate) IpAddr);
-
-/// What a request is called in logs and answers, in its extensions.
-#[derive(Debug, Clone)]
-pub(crate) struct Trace(pub(crate) String);
 
 /// Answers one request, whatever happens.
 pub(crate) async fn answer(front: &Front, peer: IpAddr, request: Request<Incoming>) -> Response {
@@ -58,7 +54,6 @@ async fn handle(front: &Front, peer: IpAddr, request: Request<Incoming>, trace: 
     let mut request = request.map(Body::new);
     let client = front.app.settings.trusted_proxies.client(peer, request.headers());
     request.extensions_mut().insert(Client(client));
-    request.extensions_mut().insert(Trace(trace.to_owned()));
     let mut router = front.router.clone();
     let work = AssertUnwindSafe(router.call(request)).catch_unwind();
     // Webhooks are too many for a span each; their own log lines name the call.
@@ -96,11 +91,6 @@ fn next_trace() -> String {
         u32::from_le_bytes(bytes)
     });
     format!("{process:08x}{:08x}", NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A status for people who read metrics: its first digit.
-pub(crate) fn hundreds(status: StatusCode) -> usize {
-    usize::from(status.as_u16() / 100).clamp(1, 5) - 1
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod proxies;
 mod server;
 
 pub(crate) use body::{BodyRefusal, read_body, read_within};
-pub(crate) use guard::{Client, Trace};
+pub(crate) use doors::{Doors, bucket};
+pub(crate) use guard::Client;
 pub use proxies::TrustedProxies;
 pub use server::serve;

@@ -1,0 +1,284 @@
+//! Counters. Every label's values are known here, so that no stranger can make series.
+
+mod exposition;
+mod labels;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::StatusCode;
+use jackfield_media::Stats;
+
+use crate::App;
+use crate::http::Doors;
+use exposition::Exposition;
+use labels::{DIRECTIONS, HUNDREDS, REASONS, STATUSES, index_of};
+
+pub(crate) use labels::{Class, WebhookOutcome};
+
+/// Upper bounds of the answer times that are told apart, in microseconds.
+const BOUNDS: [u64; 8] = [500, 1_000, 5_000, 20_000, 100_000, 500_000, 1_000_000, 4_000_000];
+
+/// The server's counters. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    webhooks: [AtomicU64; WebhookOutcome::ALL.len()],
+    signature_failures: [AtomicU64; REASONS.len()],
+    requests: [[AtomicU64; HUNDREDS.len()]; Class::ALL.len()],
+    answers: Histogram,
+    connections: OnceLock<Doors>,
+    refused_connections: AtomicU64,
+    refused_media: AtomicU64,
+    refused_tokens: AtomicU64,
+    panics: AtomicU64,
+    began: [AtomicU64; DIRECTIONS.len()],
+    ended: [AtomicU64; STATUSES.len()],
+    streams: Streams,
+}
+
+/// How long webhooks waited for their answers.
+#[derive(Debug, Default)]
+struct Histogram {
+    buckets: [AtomicU64; BOUNDS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// What became of audio, over all streams that are over.
+#[derive(Debug, Default)]
+struct Streams {
+    ended: AtomicU64,
+    frames_in: AtomicU64,
+    frames_out: AtomicU64,
+    bad: AtomicU64,
+    dropped: AtomicU64,
+    underruns: AtomicU64,
+    late: AtomicU64,
+    flushes: AtomicU64,
+    beats: AtomicU64,
+    late_beats: AtomicU64,
+}
+
+impl Metrics {
+    /// A webhook was answered.
+    pub(crate) fn webhook(&self, outcome: WebhookOutcome) {
+        add(&self.0.webhooks, outcome as usize);
+    }
+
+    /// A webhook was not shown to be genuine.
+    pub(crate) fn signature_failure(&self, reason: &str) {
+        add(&self.0.signature_failures, index_of(&REASONS, reason));
+    }
+
+    /// A request was answered.
+    pub(crate) fn request(&self, class: Class, status: StatusCode, took: Duration) {
+        let hundred = usize::from(status.as_u16() / 100).clamp(1, HUNDREDS.len()) - 1;
+        if let Some(row) = self.0.requests.get(class as usize) {
+            add(row, hundred);
+        }
+        if class == Class::Webhook {
+            self.0.answers.observe(took);
+        }
+    }
+
+    /// Where open connections are counted.
+    pub(crate) fn watch_connections(&self, doors: Doors) {
+        // A second server in one process (tests) leaves the first one's count.
+        self.0.connections.set(doors).ok();
+    }
+
+    /// A connection found no place.
+    pub(crate) fn connection_refused(&self) {
+        one(&self.0.refused_connections);
+    }
+
+    /// A media token was made up, used or too old.
+    pub(crate) fn media_refused(&self) {
+        one(&self.0.refused_media);
+    }
+
+    /// An admin token was wrong.
+    pub(crate) fn token_refused(&self) {
+        one(&self.0.refused_tokens);
+    }
+
+    /// A handler panicked.
+    pub(crate) fn panicked(&self) {
+        one(&self.0.panics);
+    }
+
+    /// A call came up.
+    pub(crate) fn call_began(&self, direction: &str) {
+        add(&self.0.began, index_of(&DIRECTIONS, direction));
+    }
+
+    /// A call is over.
+    pub(crate) fn call_ended(&self, status: &str) {
+        add(&self.0.ended, index_of(&STATUSES, status));
+    }
+
+    /// A media stream is over.
+    pub(crate) fn stream_ended(&self, stats: &Stats) {
+        let streams = &self.0.streams;
+        one(&streams.ended);
+        for (counter, more) in [
+            (&streams.frames_in, stats.frames_in),
+            (&streams.frames_out, stats.frames_out),
+            (&streams.bad, stats.bad),
+            (&streams.dropped, stats.dropped),
+            (&streams.underruns, stats.underruns),
+            (&streams.late, stats.late),
+            (&streams.flushes, stats.flushes),
+        ] {
+            counter.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// A stream heard its 20 ms beat.
+    pub(crate) fn beat(&self, late: bool) {
+        one(&self.0.streams.beats);
+        if late {
+            one(&self.0.streams.late_beats);
+        }
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub(crate) fn render(&self, app: &App) -> String {
+        let mut page = Exposition::default();
+        self.render_requests(&mut page);
+        self.render_calls(&mut page, app);
+        self.render_audio(&mut page);
+        render_plugins(&mut page, app);
+        page.gauge("jackfield_draining", "1 while no new calls are taken.", u64::from(app.drain.draining()));
+        page.finish()
+    }
+
+    fn render_requests(&self, page: &mut Exposition) {
+        let counters = &*self.0;
+        page.counter("jackfield_http_requests_total", "Requests by kind of route and status.");
+        for (class, row) in Class::ALL.iter().zip(&counters.requests) {
+            for (status, counter) in HUNDREDS.iter().zip(row) {
+                page.sample(&[("route", class.as_str()), ("status", status)], read(counter));
+            }
+        }
+        page.counter("jackfield_webhooks_total", "Webhooks by what became of them.");
+        for (outcome, counter) in WebhookOutcome::ALL.iter().zip(&counters.webhooks) {
+            page.sample(&[("outcome", outcome.as_str())], read(counter));
+        }
+        page.family(
+            "jackfield_signature_failures_total",
+            "Webhooks that were not shown to be genuine.",
+            "reason",
+            &REASONS,
+            &counters.signature_failures.each_ref().map(read),
+        );
+        counters.answers.render(page);
+        let open = counters.connections.get().map_or(0, Doors::inside);
+        page.gauge("jackfield_http_connections", "Connections that are open.", count(open));
+        page.single(
+            "jackfield_http_connections_refused_total",
+            "Connections that found no place.",
+            read(&counters.refused_connections),
+        );
+        page.single("jackfield_http_panics_total", "Handlers that panicked.", read(&counters.panics));
+        page.single("jackfield_admin_tokens_refused_total", "Wrong admin tokens.", read(&counters.refused_tokens));
+    }
+
+    fn render_calls(&self, page: &mut Exposition, app: &App) {
+        let counters = &*self.0;
+        page.gauge("jackfield_calls_active", "Calls that are not over.", count(app.calls.active()));
+        let began = counters.began.each_ref().map(read);
+        page.family("jackfield_calls_begun_total", "Calls that came up.", "direction", &DIRECTIONS, &began);
+        let ended = counters.ended.each_ref().map(read);
+        page.family("jackfield_calls_ended_total", "Calls that are over, by status.", "status", &STATUSES, &ended);
+    }
+
+    fn render_audio(&self, page: &mut Exposition) {
+        let Streams { ended, frames_in, frames_out, bad, dropped, underruns, late, flushes, beats, late_beats } =
+            &self.0.streams;
+        let refused = &self.0.refused_media;
+        for (name, help, counter) in [
+            ("sockets_refused_total", "Media sockets with a used, expired or made-up token.", refused),
+            ("streams_ended_total", "Media streams that are over.", ended),
+            ("frames_in_total", "Frames from callers.", frames_in),
+            ("frames_out_total", "Frames to callers.", frames_out),
+            ("frames_bad_total", "Messages on media streams that could not be understood.", bad),
+            ("frames_dropped_total", "Frames dropped because a queue was full.", dropped),
+            ("underruns_total", "Times that an agent's audio ran dry in mid-sentence.", underruns),
+            ("frames_late_total", "Frames sent after their time.", late),
+            ("flushes_total", "Times that a caller interrupted.", flushes),
+            ("beats_total", "Beats of 20 ms that streams heard.", beats),
+            ("beats_late_total", "Beats heard more than 10 ms late.", late_beats),
+        ] {
+            page.single(&format!("jackfield_media_{name}"), help, read(counter));
+        }
+    }
+}
+
+impl Histogram {
+    fn observe(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(at) = BOUNDS.iter().position(|bound| micros <= *bound) {
+            add(&self.buckets, at);
+        }
+        one(&self.count);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    fn render(&self, page: &mut Exposition) {
+        let buckets = BOUNDS.into_iter().zip(self.buckets.each_ref().map(read));
+        page.histogram(
+            "jackfield_webhook_answer_seconds",
+            "From a webhook's head to its answer.",
+            buckets,
+            read(&self.count),
+            read(&self.micros),
+        );
+    }
+}
+
+/// Generations in memory are bounded by a setting, and so are their labels.
+fn render_plugins(page: &mut Exposition, app: &App) {
+    let plugins = app.plugins.list();
+    let generations = || plugins.iter().flat_map(|plugin| plugin.generations.iter().map(move |known| (plugin, known)));
+    let labels = |plugin: &str, digest: &str| [("plugin", plugin.to_owned()), ("generation", digest.to_owned())];
+    page.gauges("jackfield_plugin_info", "Generations in memory; 1 for the one that new calls begin on.");
+    for (plugin, known) in generations() {
+        page.sample_of(&labels(&plugin.name, &known.digest), u64::from(known.current));
+    }
+    page.gauges("jackfield_plugin_calls", "Calls that hold a generation.");
+    for (plugin, known) in generations() {
+        page.sample_of(&labels(&plugin.name, &known.digest), count(known.calls));
+    }
+    page.counter("jackfield_plugin_faults_total", "What went wrong in a generation's guests.");
+    for (plugin, known) in generations() {
+        for (kind, value) in
+            [("trap", known.traps), ("deadline", known.deadlines), ("bad_result", known.bad_results)]
+        {
+            let [plugin, generation] = labels(&plugin.name, &known.digest);
+            page.sample_of(&[plugin, generation, ("kind", kind.to_owned())], value);
+        }
+    }
+}
+
+fn add(counters: &[AtomicU64], index: usize) {
+    if let Some(counter) = counters.get(index) {
+        one(counter);
+    }
+}
+
+fn one(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn count(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
