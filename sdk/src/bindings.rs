@@ -11,53 +11,64 @@
     reason = "generated code"
 )]
 
+/// With test vectors the types are read and written as JSON; a component has no use for that.
+#[cfg(feature = "vectors")]
+macro_rules! world {
+    ($($options:tt)*) => {
+        wit_bindgen::generate!({
+            $($options)*
+            path: "../wit",
+            pub_export_macro: true,
+            runtime_path: "wit_bindgen::rt",
+            additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+        });
+    };
+}
+
+#[cfg(not(feature = "vectors"))]
+macro_rules! world {
+    ($($options:tt)*) => {
+        wit_bindgen::generate!({
+            $($options)*
+            path: "../wit",
+            pub_export_macro: true,
+            runtime_path: "wit_bindgen::rt",
+            additional_derives: [PartialEq],
+        });
+    };
+}
+
 pub mod describes {
-    wit_bindgen::generate!({
-        path: "../wit",
+    world! {
         world: "describes",
-        pub_export_macro: true,
         export_macro_name: "export_manifest",
         default_bindings_module: "jackfield_sdk::bindings::describes",
-        additional_derives: [PartialEq],
-        runtime_path: "wit_bindgen::rt",
-    });
+    }
 }
 
 pub mod reads_webhooks {
-    wit_bindgen::generate!({
-        path: "../wit",
+    world! {
         world: "reads-webhooks",
-        pub_export_macro: true,
         export_macro_name: "export_webhooks",
         default_bindings_module: "jackfield_sdk::bindings::reads_webhooks",
-        additional_derives: [PartialEq],
-        runtime_path: "wit_bindgen::rt",
         with: { "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types },
-    });
+    }
 }
 
 pub mod controls_calls {
-    wit_bindgen::generate!({
-        path: "../wit",
+    world! {
         world: "controls-calls",
-        pub_export_macro: true,
         export_macro_name: "export_calls",
         default_bindings_module: "jackfield_sdk::bindings::controls_calls",
-        additional_derives: [PartialEq],
-        runtime_path: "wit_bindgen::rt",
         with: { "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types },
-    });
+    }
 }
 
 pub mod carries_media {
-    wit_bindgen::generate!({
-        path: "../wit",
+    world! {
         world: "carries-media",
-        pub_export_macro: true,
         export_macro_name: "export_media",
         default_bindings_module: "jackfield_sdk::bindings::carries_media",
-        additional_derives: [PartialEq],
-        runtime_path: "wit_bindgen::rt",
         with: { "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types },
-    });
+    }
 }

@@ -14,7 +14,11 @@ impl Form {
 
     /// The body of a POST, else the query: where providers put their parameters.
     pub fn of(request: &Request) -> Self {
-        if request.method == "GET" { Self::parse(query(&request.url).unwrap_or_default().as_bytes()) } else { Self::parse(&request.body) }
+        if request.method == "GET" {
+            Self::parse(query(&request.url).unwrap_or_default().as_bytes())
+        } else {
+            Self::parse(&request.body)
+        }
     }
 
     /// The first value of that name; nothing if it is absent or empty.
@@ -51,7 +55,8 @@ mod tests {
     #[test]
     fn repeated_and_empty_values_are_kept_in_order() {
         let form = Form::parse(b"a=2&b=&a=1&plus=%2B1+x&caf%C3%A9=t%C3%A9");
-        let pairs: Vec<(&str, &str)> = form.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            form.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("a", "2"), ("b", ""), ("a", "1"), ("plus", "+1 x"), ("café", "té")]);
         assert_eq!(form.get("b"), None);
         assert_eq!(form.get("a"), Some("2"));

@@ -49,16 +49,20 @@ pub fn post_form(url: String, authorization: Authorization, pairs: &[(&str, &str
     post(url, authorization, "application/x-www-form-urlencoded", body)
 }
 
+/// The same request, which may be sent twice because the second time changes nothing.
+#[must_use]
+pub fn idempotent(request: HttpRequest) -> HttpRequest {
+    HttpRequest { idempotent: true, ..request }
+}
+
 /// JSON that must not be sent twice.
 pub fn post_json(url: String, authorization: Authorization, value: &serde_json::Value) -> HttpRequest {
     post(url, authorization, "application/json", value.to_string().into_bytes())
 }
 
 fn post(url: String, authorization: Authorization, media_type: &str, body: Vec<u8>) -> HttpRequest {
-    let headers = vec![
-        ("accept".to_owned(), "application/json".to_owned()),
-        ("content-type".to_owned(), media_type.to_owned()),
-    ];
+    let headers =
+        vec![("accept".to_owned(), "application/json".to_owned()), ("content-type".to_owned(), media_type.to_owned())];
     HttpRequest { method: "POST".to_owned(), url, headers, body, authorization: vec![authorization], idempotent: false }
 }
 

@@ -10,13 +10,16 @@
 pub mod bindings;
 
 pub mod account;
+pub mod encoding;
 mod export;
 pub mod form;
 pub mod http;
+pub mod json;
 pub mod number;
 mod plugin;
 pub mod reply;
 pub mod request;
+pub mod time;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 pub mod xml;

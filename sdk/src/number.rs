@@ -2,7 +2,8 @@
 
 /// A number in E.164 with `+`; SIP and client addresses, and words such as `anonymous`, stay as they are.
 ///
-/// No country is guessed: a national number can't be told from another country's.
+/// No country is guessed: a national number can't be told from another country's. One that begins with a zero is left
+/// as it is, since no country's code does.
 pub fn canonical(raw: &str) -> String {
     let raw = raw.trim();
     if raw.contains([':', '@']) {
@@ -10,7 +11,8 @@ pub fn canonical(raw: &str) -> String {
     }
     let digits: String = raw.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
     let bare = digits.strip_prefix('+').unwrap_or(&digits);
-    let is_number = (8..=15).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        (8..=15).contains(&bare.len()) && !bare.starts_with('0') && bare.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { format!("+{bare}") } else { raw.to_owned() }
 }
 
@@ -32,7 +34,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_stays() {
-        for raw in ["anonymous", "sip:ann@example.net", "client:ann", "8000", "", "+1415x", "sips:1@2:5061"] {
+        for raw in
+            ["anonymous", "sip:ann@example.net", "client:ann", "8000", "", "+1415x", "02079460123", "sips:1@2:5061"]
+        {
             assert_eq!(canonical(raw), raw);
         }
     }

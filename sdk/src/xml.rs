@@ -1,8 +1,5 @@
 //! Writes XML answers: everything that goes in is escaped, nothing is built from strings.
 
-use quick_xml::Writer;
-use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
-
 /// One element: a name, attributes, and text or children.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Element {
@@ -21,14 +18,14 @@ impl Element {
     /// With an attribute.
     #[must_use]
     pub fn attribute(mut self, name: &'static str, value: &str) -> Self {
-        self.attributes.push((name, legal(value)));
+        self.attributes.push((name, escaped(value)));
         self
     }
 
     /// With text.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        self.text = legal(text);
+        self.text = escaped(text);
         self
     }
 
@@ -41,75 +38,104 @@ impl Element {
 
     /// The document with this element as its root, in UTF-8.
     pub fn document(&self) -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new());
-        // Writing to memory does not fail.
-        let written = writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
-        let written = written.and_then(|()| self.write(&mut writer));
-        debug_assert!(written.is_ok(), "memory took it");
-        writer.into_inner()
+        let mut out = String::with_capacity(512);
+        out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+        self.write(&mut out);
+        out.into_bytes()
     }
 
-    fn write(&self, writer: &mut Writer<Vec<u8>>) -> std::io::Result<()> {
-        let mut start = BytesStart::new(self.name);
-        start.extend_attributes(self.attributes.iter().map(|(name, value)| (*name, value.as_str())));
+    fn write(&self, out: &mut String) {
+        push(out, &["<", self.name]);
+        self.attributes.iter().for_each(|(name, value)| push(out, &[" ", name, "=\"", value, "\""]));
         if self.text.is_empty() && self.children.is_empty() {
-            return writer.write_event(Event::Empty(start));
+            return out.push_str("/>");
         }
-        writer.write_event(Event::Start(start))?;
-        if !self.text.is_empty() {
-            writer.write_event(Event::Text(BytesText::new(&self.text)))?;
-        }
-        self.children.iter().try_for_each(|child| child.write(writer))?;
-        writer.write_event(Event::End(BytesEnd::new(self.name)))
+        push(out, &[">", &self.text]);
+        self.children.iter().for_each(|child| child.write(out));
+        push(out, &["</", self.name, ">"]);
     }
 }
 
-/// Without the characters that XML 1.0 forbids even as references.
-fn legal(text: &str) -> String {
-    let allowed = |c: &char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
-    text.chars().filter(allowed).collect()
+fn push(out: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| out.push_str(part));
+}
+
+/// Safe in text and between double quotes, and read back as it was: a reader turns bare line ends and tabs in an
+/// attribute into spaces. The characters that XML 1.0 forbids even as references are left out.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' => out.push_str("&#9;"),
+            '\n' => out.push_str("&#10;"),
+            '\r' => out.push_str("&#13;"),
+            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => {}
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use proptest::prelude::*;
     use quick_xml::Reader;
+    use quick_xml::events::Event;
 
+    /// What a reader makes of a document: each element's last attribute, all text, the number of elements.
     fn read(document: &[u8]) -> (String, String, usize) {
         let mut reader = Reader::from_reader(document);
+        reader.config_mut().check_end_names = true;
         let (mut attribute, mut text, mut elements) = (String::new(), String::new(), 0);
+        let unescaped =
+            |raw: &[u8]| quick_xml::escape::unescape(std::str::from_utf8(raw).unwrap()).unwrap().into_owned();
         loop {
             match reader.read_event().unwrap() {
                 Event::Start(start) | Event::Empty(start) => {
                     elements += 1;
-                    for found in start.attributes() {
-                        let raw = String::from_utf8(found.unwrap().value.into_owned()).unwrap();
-                        attribute = quick_xml::escape::unescape(&raw).unwrap().into_owned();
-                    }
+                    start.attributes().for_each(|found| attribute = unescaped(&found.unwrap().value));
                 }
-                Event::Text(part) => text.push_str(&quick_xml::escape::unescape(std::str::from_utf8(&part).unwrap()).unwrap()),
-                Event::GeneralRef(name) => {
-                    let entity = format!("&{};", std::str::from_utf8(&name).unwrap());
-                    text.push_str(&quick_xml::escape::unescape(&entity).unwrap());
-                }
+                Event::Text(part) => text.push_str(&unescaped(&part)),
+                Event::GeneralRef(name) => text.push_str(&unescaped(&[b"&", name.as_ref(), b";"].concat())),
                 Event::Eof => return (attribute, text, elements),
                 _ => {}
             }
         }
     }
 
+    fn document(value: &str) -> Vec<u8> {
+        Element::new("Response").attribute("url", value).child(Element::new("Say").text(value)).document()
+    }
+
     #[test]
-    fn whatever_goes_in_is_what_is_read_back() {
-        for hostile in ["\"<>&'", "]]><!-- --><?x?>", "</Say><Hangup/>", "a&amp;b", "caf\u{e9} \u{1F600}", "&#0;"] {
-            let document = Element::new("Response").attribute("url", hostile).child(Element::new("Say").text(hostile)).document();
-            assert_eq!(read(&document), (hostile.to_owned(), hostile.to_owned(), 2), "{hostile:?}");
+    fn markup_in_a_value_stays_a_value() {
+        for hostile in ["\"<>&'", "]]><!-- --><?x?>", "</Say><Hangup/>", "a&amp;b", "&#0;", "a\r\n\tb"] {
+            assert_eq!(read(&document(hostile)), (hostile.to_owned(), hostile.to_owned(), 2), "{hostile:?}");
         }
     }
 
     #[test]
+    fn line_ends_and_tabs_are_references_so_that_no_reader_folds_them() {
+        let written = String::from_utf8(document("\r\n\t")).unwrap();
+        assert!(!written.contains(['\r', '\n', '\t']), "{written}");
+    }
+
+    #[test]
     fn characters_that_xml_forbids_are_left_out() {
-        let document = Element::new("Say").text("a\u{0}\u{8}\u{b}\u{1f}\u{fffe}b").document();
-        assert_eq!(read(&document).1, "ab");
+        assert_eq!(read(&document("a\u{0}\u{8}\u{b}\u{1f}\u{fffe}\u{ffff}b")).1, "ab");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_goes_in_is_what_is_read_back(value in any::<String>()) {
+            let legal: String = value.chars().filter(|c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')).collect();
+            prop_assert_eq!(read(&document(&value)), (legal.clone(), legal, 2));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Connectors to agents: what talks to the caller.
 
 mod connector;
+mod handshake;
 mod link;
 pub mod listen;
 

@@ -1,21 +1,17 @@
 //! The connection to an agent, as the audio loop sees it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{Connector as Tls, MaybeTlsStream, WebSocketStream};
+use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use crate::connector::{AgentError, Connector, Start};
+use crate::handshake::{self, Socket};
 use crate::listen::{self, Reader};
 
 /// What an agent says.
@@ -27,8 +23,12 @@ pub enum FromAgent {
     /// Barge-in.
     Clear,
     Dtmf(String),
-    HangUp { after_playout: bool },
-    Closed { normal: bool },
+    HangUp {
+        after_playout: bool,
+    },
+    Closed {
+        normal: bool,
+    },
     /// A message that was refused.
     Problem(String),
 }
@@ -42,13 +42,12 @@ pub enum ToAgent {
     Stop { reason: String },
 }
 
-/// Messages that may wait for an agent that does not read: 400 ms of audio.
+/// Audio messages that may wait for an agent that does not read: 400 ms. Of more, the oldest are dropped.
 const BACKLOG: usize = 20;
-const LARGEST: usize = 1 << 20;
+/// Other messages that may wait. An agent so far behind is gone.
+const WORDS: usize = 256;
 const WRITE: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(2);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A connected agent.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ pub struct Link(Kind);
 #[derive(Debug)]
 enum Kind {
     Echo(VecDeque<Vec<u8>>),
-    Socket { incoming: mpsc::Receiver<FromAgent>, outgoing: mpsc::Sender<ToAgent>, lost: u64 },
+    Socket { incoming: mpsc::Receiver<FromAgent>, outgoing: Outgoing, closed: bool },
 }
 
 /// Connects to an agent within `timeout`.
@@ -75,18 +74,23 @@ pub async fn connect(connector: &Connector, start: &Start, timeout: Duration) ->
 }
 
 impl Link {
-    /// The next thing the agent says. Cancel safe.
+    /// The next thing the agent says; nothing follows `Closed`. Cancel safe.
     pub async fn next(&mut self) -> FromAgent {
         match &mut self.0 {
             Kind::Echo(queue) => match queue.pop_front() {
                 Some(audio) => FromAgent::Audio(audio),
                 None => std::future::pending().await,
             },
-            Kind::Socket { incoming, .. } => incoming.recv().await.unwrap_or(FromAgent::Closed { normal: false }),
+            Kind::Socket { closed: true, .. } => std::future::pending().await,
+            Kind::Socket { incoming, closed, .. } => {
+                let said = incoming.recv().await.unwrap_or(FromAgent::Closed { normal: false });
+                *closed = matches!(said, FromAgent::Closed { .. });
+                said
+            }
         }
     }
 
-    /// Tells the agent something, without ever waiting for it. Audio that finds no room is dropped and counted.
+    /// Tells the agent something, without ever waiting for it.
     pub fn send(&mut self, message: ToAgent) {
         match &mut self.0 {
             Kind::Echo(queue) => {
@@ -94,7 +98,7 @@ impl Link {
                     queue.push_back(bytes);
                 }
             }
-            Kind::Socket { outgoing, lost, .. } => *lost += u64::from(outgoing.try_send(message).is_err()),
+            Kind::Socket { outgoing, .. } => outgoing.push(message),
         }
     }
 
@@ -102,37 +106,105 @@ impl Link {
     pub fn lost(&self) -> u64 {
         match &self.0 {
             Kind::Echo(_) => 0,
-            Kind::Socket { lost, .. } => *lost,
+            Kind::Socket { outgoing, .. } => outgoing.queue().lost,
         }
     }
 }
 
-async fn open(url: &Url, start: &Start) -> Result<Link, AgentError> {
-    let unreachable = |error: Error| AgentError::Unreachable(format!("the agent could not be reached: {error}"));
-    let mut request = url.as_str().into_client_request().map_err(unreachable)?;
-    let offered = HeaderValue::from_static(listen::SUBPROTOCOLS);
-    request.headers_mut().insert("sec-websocket-protocol", offered);
-    let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
-    let tls = Some(Tls::Rustls(tls()?));
-    let connected = tokio_tungstenite::connect_async_tls_with_config(request, Some(config), true, tls).await;
-    // A server that chooses no subprotocol is as welcome: what counts is that it speaks WebSocket.
-    let (mut socket, _) = connected.map_err(unreachable)?;
-    socket.send(Message::text(listen::hello(start))).await.map_err(unreachable)?;
-    let (sink, stream) = socket.split();
-    let (said, incoming) = mpsc::channel(64);
-    let (outgoing, told) = mpsc::channel(BACKLOG);
-    let (answers, complaints) = mpsc::channel(8);
-    tokio::spawn(write(sink, told, complaints));
-    tokio::spawn(read(stream, Reader::new(start.sample_rate), said, answers));
-    Ok(Link(Kind::Socket { incoming, outgoing, lost: 0 }))
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Kind::Socket { outgoing, .. } = &self.0 {
+            outgoing.queue().over = true;
+            outgoing.notify.notify_one();
+        }
+    }
 }
 
-fn tls() -> Result<Arc<rustls::ClientConfig>, AgentError> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| AgentError::Unreachable(error.to_string()))?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+/// What waits to be written: bounded, and never waited for.
+#[derive(Debug, Clone, Default)]
+struct Outgoing {
+    queue: Arc<Mutex<Queue>>,
+    notify: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<ToAgent>,
+    audio: usize,
+    lost: u64,
+    over: bool,
+}
+
+impl Outgoing {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, message: ToAgent) {
+        self.queue().push(message);
+        self.notify.notify_one();
+    }
+
+    /// The next message; none when the call is over and everything was written.
+    async fn next(&self) -> Option<ToAgent> {
+        loop {
+            {
+                let mut queue = self.queue();
+                if let Some(message) = queue.messages.pop_front() {
+                    queue.audio -= usize::from(matches!(message, ToAgent::Audio(_)));
+                    return Some(message);
+                }
+                if queue.over {
+                    return None;
+                }
+            }
+            self.notify.notified().await;
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, message: ToAgent) {
+        let is_audio = matches!(message, ToAgent::Audio(_));
+        if is_audio && self.audio >= BACKLOG {
+            let oldest = self.messages.iter().position(|waiting| matches!(waiting, ToAgent::Audio(_)));
+            if let Some(oldest) = oldest {
+                self.messages.remove(oldest);
+                self.audio -= 1;
+                self.lost += 1;
+            }
+        }
+        if !is_audio && self.messages.len() >= WORDS {
+            self.lost += 1;
+            return;
+        }
+        self.audio += usize::from(is_audio);
+        self.messages.push_back(message);
+    }
+}
+
+async fn open(url: &Url, start: &Start) -> Result<Link, AgentError> {
+    let mut socket = handshake::open(url).await?;
+    let hello = socket.send(Message::text(listen::hello(start))).await;
+    hello.map_err(|error| AgentError::Unreachable(format!("the agent closed at once: {error}")))?;
+    let (sink, stream) = socket.split();
+    let (said, incoming) = mpsc::channel(8);
+    let (answers, complaints) = mpsc::channel(8);
+    let outgoing = Outgoing::default();
+    let reading = tokio::spawn(read(stream, Reader::new(start.sample_rate), said.clone(), answers));
+    let queue = outgoing.clone();
+    tokio::spawn(async move {
+        if !write(sink, queue, complaints).await {
+            // The loop may be gone already.
+            said.send(FromAgent::Closed { normal: false }).await.ok();
+        }
+        // A peer that does not answer the close is cut off.
+        if tokio::time::timeout(CLOSE, said.closed()).await.is_err() {
+            tracing::debug!("an agent did not close in time");
+        }
+        reading.abort();
+    });
+    Ok(Link(Kind::Socket { incoming, outgoing, closed: false }))
 }
 
 /// Back-pressure is the channel's: an agent that says more than is played is not read on.
@@ -144,7 +216,10 @@ async fn read(
 ) {
     loop {
         let heard = match stream.next().await {
-            Some(Ok(Message::Binary(bytes))) => Some(FromAgent::Audio(reader.binary(&bytes))),
+            Some(Ok(Message::Binary(bytes))) => match reader.binary(&bytes) {
+                audio if audio.is_empty() => None,
+                audio => Some(FromAgent::Audio(audio)),
+            },
             Some(Ok(Message::Text(text))) => match reader.text(&text) {
                 Ok(heard) => heard,
                 Err(what) => {
@@ -165,14 +240,15 @@ async fn read(
     }
 }
 
+/// True when everything was written and the close was sent.
 async fn write(
     mut sink: SplitSink<Socket, Message>,
-    mut told: mpsc::Receiver<ToAgent>,
+    outgoing: Outgoing,
     mut complaints: mpsc::Receiver<String>,
-) {
+) -> bool {
     loop {
         let message = tokio::select! {
-            message = told.recv() => match message {
+            message = outgoing.next() => match message {
                 Some(message) => message_for(message),
                 None => break,
             },
@@ -180,11 +256,10 @@ async fn write(
         };
         match tokio::time::timeout(WRITE, sink.send(message)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
+            Ok(Err(_)) | Err(_) => return false,
         }
     }
-    // A peer that does not answer the close is cut off.
-    tokio::time::timeout(CLOSE, sink.close()).await.ok();
+    tokio::time::timeout(CLOSE, sink.close()).await.is_ok()
 }
 
 fn message_for(message: ToAgent) -> Message {

@@ -79,7 +79,10 @@ impl Reader {
         let data = &message["data"];
         let kind = message["type"].as_str().ok_or_else(|| "a message needs a `type`".to_owned())?;
         Ok(Some(match kind {
-            "killAudio" => FromAgent::Clear,
+            "killAudio" => {
+                self.odd = None;
+                FromAgent::Clear
+            }
             "mark" => FromAgent::Mark(name(&data["name"])?),
             "disconnect" => FromAgent::HangUp { after_playout: false },
             "hangup" => FromAgent::HangUp { after_playout: data["after_playout"].as_bool().unwrap_or(true) },

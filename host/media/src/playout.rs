@@ -29,12 +29,16 @@ pub(crate) struct Playout {
     hold_until: Option<Duration>,
     speaking: bool,
     last_audio: Duration,
+    /// How long the agent's latest message lasts: the next one is due after it.
+    rhythm: Duration,
 }
 
 /// Longer pauses between an agent's messages are pauses in its speech, not stalls.
 const STALL: Duration = Duration::from_millis(200);
 /// A start is not held back when so much is here.
 const PLENTY: u32 = 400;
+/// An agent that sends larger lumps than this does not send them in their own rhythm.
+const LONGEST_RHYTHM: Duration = Duration::from_millis(160);
 
 impl Playout {
     pub(crate) fn new(format: Format, frame_ms: u32, lead_ms: u32, hold_ms: u32, cap_ms: u32) -> Self {
@@ -43,7 +47,8 @@ impl Playout {
             format,
             frame,
             frame_time: Duration::from_millis(u64::from(frame_ms)),
-            lead: Duration::from_millis(u64::from(lead_ms)),
+            // Less than a frame would leave no room for a tick that comes a little late.
+            lead: Duration::from_millis(u64::from(lead_ms.max(frame_ms))),
             hold: Duration::from_millis(u64::from(hold_ms)),
             cap: format.bytes(cap_ms),
             queue: VecDeque::new(),
@@ -56,6 +61,7 @@ impl Playout {
             hold_until: None,
             speaking: false,
             last_audio: Duration::ZERO,
+            rhythm: Duration::ZERO,
         }
     }
 
@@ -75,12 +81,13 @@ impl Playout {
         self.queue.extend(taken);
         self.queued += taken.len() as u64;
         self.last_audio = now;
+        self.rhythm = Duration::from_micros(self.format.micros(bytes.len())).min(LONGEST_RHYTHM);
         taken.len() == bytes.len()
     }
 
-    /// A mark behind all audio so far. The id to place at once, when there is nothing before it.
-    pub(crate) fn mark(&mut self, name: String) -> Option<String> {
-        if self.queue.is_empty() {
+    /// A mark behind all audio so far. The id to place at once, when there is nothing before it and the wire is ready.
+    pub(crate) fn mark(&mut self, name: String, ready: bool) -> Option<String> {
+        if self.queue.is_empty() && ready {
             return Some(self.place(name));
         }
         self.marks.push_back((self.queued, name));
@@ -112,7 +119,7 @@ impl Playout {
 
     /// A whole frame, or the rest when the agent has gone quiet.
     fn cut(&mut self, now: Duration) -> Option<Vec<u8>> {
-        let quiet = now.saturating_sub(self.last_audio) >= self.frame_time;
+        let quiet = now.saturating_sub(self.last_audio) >= self.rhythm + self.frame_time;
         match self.queue.len() {
             0 => None,
             rest if rest < self.frame && !quiet => None,

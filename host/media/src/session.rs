@@ -147,6 +147,8 @@ pub struct Session {
     allowance_at: Duration,
     ending: Option<Duration>,
     ended: bool,
+    /// The provider can be spoken to: before that, everything waits.
+    ready: bool,
     heard: Duration,
     sent: Duration,
 }
@@ -166,6 +168,7 @@ impl Session {
             allowance_at: now,
             ending: None,
             ended: false,
+            ready: false,
             heard: Duration::ZERO,
             sent: Duration::ZERO,
             config,
@@ -185,7 +188,7 @@ impl Session {
             Input::WireStopped | Input::WireClosed => self.end(EndReason::CallerHungUp),
             Input::AgentAudio(bytes) => self.agent_audio(now, bytes),
             Input::AgentMark(name) => {
-                if let Some(id) = self.playout.mark(name) {
+                if let Some(id) = self.playout.mark(name, self.ready) {
                     self.wire(WireCommand::Mark(id));
                 }
             }
@@ -195,6 +198,8 @@ impl Session {
                 self.ending.get_or_insert(now + LAST_WORDS);
             }
             Input::AgentHangUp { after_playout: false } => self.end(EndReason::AgentHungUp),
+            // An agent that said goodbye may leave as it likes.
+            Input::AgentClosed { normal: false } if self.ending.is_some() => {}
             Input::AgentClosed { normal: false } => self.end(EndReason::AgentLost),
             Input::HangUp => self.end(EndReason::HostHungUp),
             Input::Tick => self.tick(now),
@@ -242,10 +247,14 @@ impl Session {
 
     fn started(&mut self, now: Duration, wire_in: Format, wire_out: Format) {
         self.last_media = now;
+        self.ready = true;
         if wire_in.rate != self.config.agent.rate || wire_out.rate != self.config.agent.rate {
             return self.end(EndReason::Unplayable);
         }
         if wire_out != self.config.wire_out {
+            // What was said for another format cannot be played; its marks are answered.
+            self.stats.dropped += u64::from(!self.playout.is_done(now));
+            self.answer_cleared(now);
             let SessionConfig { frame_ms, lead_ms, hold_ms, queue_ms, .. } = self.config;
             self.playout = Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms);
         }
@@ -254,6 +263,7 @@ impl Session {
 
     fn wire_audio(&mut self, now: Duration, payload: &[u8]) {
         self.last_media = now;
+        self.ready = true;
         let format = self.config.wire_in;
         if payload.is_empty() || !format.fits(payload) {
             self.stats.bad += 1;
@@ -304,14 +314,20 @@ impl Session {
     fn clear(&mut self, now: Duration) {
         self.stats.flushes += 1;
         self.sent = self.sent.saturating_sub(self.playout.ahead(now));
-        self.wire(WireCommand::Clear);
-        for name in self.playout.clear(now) {
-            self.agent(AgentMessage::Mark { name, cleared: true });
+        if self.ready {
+            self.wire(WireCommand::Clear);
         }
+        self.answer_cleared(now);
         if let Some(tape) = &mut self.tape {
             tape.cut(now);
         }
         self.heard = self.sent;
+    }
+
+    fn answer_cleared(&mut self, now: Duration) {
+        for name in self.playout.clear(now) {
+            self.agent(AgentMessage::Mark { name, cleared: true });
+        }
     }
 
     fn tick(&mut self, now: Duration) {
@@ -320,7 +336,9 @@ impl Session {
         while self.next_tick <= now {
             self.next_tick += frame;
         }
-        self.send_due(now, frame);
+        if self.ready {
+            self.send_due(now, frame);
+        }
         self.record(now);
         self.heard = self.sent.saturating_sub(self.playout.ahead(now));
         if now.saturating_sub(self.last_media) > Duration::from_millis(u64::from(self.config.no_media_ms)) {

@@ -22,6 +22,13 @@ fn config() -> SessionConfig {
     }
 }
 
+/// A session whose stream has begun.
+fn started(config: SessionConfig) -> Session {
+    let mut session = Session::new(config, ms(0));
+    session.handle(ms(0), Input::WireStarted { wire_in: config.wire_in, wire_out: config.wire_out });
+    session
+}
+
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
@@ -45,7 +52,7 @@ fn tick(session: &mut Session, at: u64) -> Vec<Output> {
 
 #[test]
 fn an_echo_gives_every_byte_back_in_order() {
-    let mut session = Session::new(config(), ms(0));
+    let mut session = started(config());
     let (mut sent, mut back) = (Vec::new(), Vec::new());
     for index in 0..500u64 {
         let frame: Vec<u8> = (0..160).map(|byte| (index * 7 + byte) as u8).collect();
@@ -64,7 +71,7 @@ fn an_echo_gives_every_byte_back_in_order() {
 
 #[test]
 fn a_minute_in_one_burst_plays_at_real_time_without_gap_for_its_whole_length() {
-    let mut session = Session::new(SessionConfig { queue_ms: 60_000, no_media_ms: 600_000, ..config() }, ms(0));
+    let mut session = started(SessionConfig { queue_ms: 60_000, no_media_ms: 600_000, ..config() });
     session.handle(ms(0), Input::AgentAudio(&vec![1; 60 * 8_000]));
     let mut total = 0;
     for beat in 1..=3_000u64 {
@@ -79,7 +86,7 @@ fn a_minute_in_one_burst_plays_at_real_time_without_gap_for_its_whole_length() {
 
 #[test]
 fn a_late_tick_is_caught_up_and_nothing_drifts_in_an_hour() {
-    let mut session = Session::new(SessionConfig { queue_ms: 4_000_000, no_media_ms: 4_000_000, ..config() }, ms(0));
+    let mut session = started(SessionConfig { queue_ms: 4_000_000, no_media_ms: 4_000_000, ..config() });
     session.handle(ms(0), Input::AgentAudio(&vec![1; 3_600 * 8_000]));
     let (mut total, mut seed) = (0u64, 1u64);
     for beat in 1..=180_000u64 {
@@ -94,7 +101,7 @@ fn a_late_tick_is_caught_up_and_nothing_drifts_in_an_hour() {
 
 #[test]
 fn barge_in_drops_what_is_queued_and_answers_every_mark_once() {
-    let mut session = Session::new(config(), ms(0));
+    let mut session = started(config());
     session.handle(ms(0), Input::AgentAudio(&[1; 320]));
     session.handle(ms(0), Input::AgentMark("first".to_owned()));
     session.handle(ms(0), Input::AgentAudio(&[2; 16_000]));
@@ -114,7 +121,7 @@ fn barge_in_drops_what_is_queued_and_answers_every_mark_once() {
 
 #[test]
 fn a_mark_is_reported_when_the_provider_played_it_and_at_once_when_nothing_is_before_it() {
-    let mut session = Session::new(config(), ms(0));
+    let mut session = started(config());
     session.handle(ms(0), Input::AgentMark("now".to_owned()));
     assert_eq!(drain(&mut session), [Output::Wire(WireCommand::Mark("m1".to_owned()))]);
     session.handle(ms(5), Input::WireMark("m1"));
@@ -126,7 +133,7 @@ fn a_mark_is_reported_when_the_provider_played_it_and_at_once_when_nothing_is_be
 
 #[test]
 fn a_stalling_agent_is_counted_and_a_pause_is_not() {
-    let mut session = Session::new(SessionConfig { lead_ms: 0, ..config() }, ms(0));
+    let mut session = started(SessionConfig { lead_ms: 0, ..config() });
     for (at, gap) in [(0, 0), (80, 1), (1_000, 1)] {
         session.handle(ms(at), Input::AgentAudio(&[1; 160]));
         for beat in at / 20 + 1..at / 20 + 4 {
@@ -138,7 +145,7 @@ fn a_stalling_agent_is_counted_and_a_pause_is_not() {
 
 #[test]
 fn a_start_is_held_back_and_the_rest_of_speech_is_padded() {
-    let mut session = Session::new(SessionConfig { hold_ms: 40, ..config() }, ms(0));
+    let mut session = started(SessionConfig { hold_ms: 40, ..config() });
     session.handle(ms(0), Input::AgentAudio(&[1; 100]));
     assert_eq!(audio(&tick(&mut session, 20)).len(), 0);
     let frames = audio(&tick(&mut session, 40));
@@ -147,7 +154,7 @@ fn a_start_is_held_back_and_the_rest_of_speech_is_padded() {
 
 #[test]
 fn bad_audio_is_dropped_and_counted_and_the_call_goes_on() {
-    let mut session = Session::new(SessionConfig { agent: L16, ..config() }, ms(0));
+    let mut session = started(SessionConfig { agent: L16, ..config() });
     session.handle(ms(0), Input::WireAudio { payload: &[] });
     session.handle(ms(0), Input::AgentAudio(&[1, 2, 3]));
     session.handle(ms(0), Input::WireAudio { payload: &[0x1E] });
@@ -157,7 +164,7 @@ fn bad_audio_is_dropped_and_counted_and_the_call_goes_on() {
 
 #[test]
 fn a_provider_that_floods_is_cut_to_one_and_a_half_times_real_time() {
-    let mut session = Session::new(config(), ms(0));
+    let mut session = started(config());
     let mut taken = 0;
     for index in 0..5_000u64 {
         // Ten times real time.
@@ -170,7 +177,7 @@ fn a_provider_that_floods_is_cut_to_one_and_a_half_times_real_time() {
 
 #[test]
 fn an_agent_cannot_queue_more_than_the_cap() {
-    let mut session = Session::new(SessionConfig { queue_ms: 1_000, ..config() }, ms(0));
+    let mut session = started(SessionConfig { queue_ms: 1_000, ..config() });
     session.handle(ms(0), Input::AgentAudio(&vec![1; 80_000]));
     assert!(session.agent_backpressure());
     assert_eq!(session.stats().dropped, 1);
@@ -180,7 +187,7 @@ fn an_agent_cannot_queue_more_than_the_cap() {
 
 #[test]
 fn the_last_words_are_heard_before_the_agent_hangs_up() {
-    let mut session = Session::new(SessionConfig { lead_ms: 0, ..config() }, ms(0));
+    let mut session = started(SessionConfig { lead_ms: 0, ..config() });
     session.handle(ms(0), Input::AgentAudio(&[1; 480]));
     session.handle(ms(0), Input::AgentHangUp { after_playout: true });
     let mut frames = 0;
@@ -205,7 +212,7 @@ fn every_end_comes_once_and_nothing_follows_it() {
         (Input::WireStarted { wire_in: Format { rate: 16_000, ..ULAW }, wire_out: ULAW }, EndReason::Unplayable),
     ];
     for (input, reason) in ends {
-        let mut session = Session::new(config(), ms(0));
+        let mut session = started(config());
         session.handle(ms(1), input);
         let outputs = drain(&mut session);
         assert_eq!(outputs.last(), Some(&Output::End(reason)));
@@ -217,14 +224,14 @@ fn every_end_comes_once_and_nothing_follows_it() {
 
 #[test]
 fn a_provider_that_sends_nothing_is_given_up_on() {
-    let mut session = Session::new(config(), ms(0));
+    let mut session = started(config());
     assert!(tick(&mut session, 15_000).is_empty());
     assert!(tick(&mut session, 15_020).contains(&Output::End(EndReason::NoMedia)));
 }
 
 #[test]
 fn a_recording_has_both_sides_in_time_and_not_what_was_cut_off() {
-    let mut session = Session::new(SessionConfig { record: true, lead_ms: 60, ..config() }, ms(0));
+    let mut session = started(SessionConfig { record: true, lead_ms: 60, ..config() });
     session.handle(ms(0), Input::AgentAudio(&[0x1E; 1_600]));
     let (mut caller_side, mut agent_side) = (Vec::new(), Vec::new());
     for beat in 1..=10u64 {
@@ -245,4 +252,46 @@ fn a_recording_has_both_sides_in_time_and_not_what_was_cut_off() {
     let heard = agent_side.iter().filter(|sample| **sample == -8_828).count();
     // From the first beat at 20 ms to the barge-in at 79 ms.
     assert_eq!(heard, 59 * 8);
+}
+
+#[test]
+fn a_greeting_that_comes_before_the_stream_is_heard_whole_once_it_has_begun() {
+    let mut session = Session::new(config(), ms(0));
+    session.handle(ms(0), Input::AgentAudio(&[7; 320]));
+    session.handle(ms(0), Input::AgentMark("greeted".to_owned()));
+    assert_eq!(tick(&mut session, 20), []);
+    session.handle(ms(30), Input::WireStarted { wire_in: ULAW, wire_out: ULAW });
+    let outputs = tick(&mut session, 40);
+    assert_eq!(audio(&outputs).concat(), vec![7; 320]);
+    assert_eq!(outputs.last(), Some(&Output::Wire(WireCommand::Mark("m1".to_owned()))));
+}
+
+#[test]
+fn speech_in_odd_lumps_is_not_padded_in_its_middle() {
+    for lump in [20u64, 30, 50, 137] {
+        let mut session = started(SessionConfig { hold_ms: 40, ..config() });
+        let (mut said, mut heard) = (Vec::new(), Vec::new());
+        for now in 0..6_000u64 {
+            if now % lump == 0 {
+                let bytes: Vec<u8> = (0..lump * 8).map(|byte| (now + byte) as u8 & 0x7F).collect();
+                session.handle(ms(now), Input::AgentAudio(&bytes));
+                session.handle(ms(now), Input::WireAudio { payload: &[1; 8] });
+                said.extend(bytes);
+            }
+            if now % 20 == 7 {
+                heard.extend(audio(&tick(&mut session, now)).concat());
+            }
+        }
+        assert!(said.starts_with(&heard) && heard.len() > 40_000, "lumps of {lump} ms");
+    }
+}
+
+#[test]
+fn an_agent_that_said_goodbye_may_drop_its_socket() {
+    let mut session = started(config());
+    session.handle(ms(0), Input::AgentAudio(&[1; 320]));
+    session.handle(ms(0), Input::AgentHangUp { after_playout: true });
+    session.handle(ms(1), Input::AgentClosed { normal: false });
+    assert_eq!(audio(&tick(&mut session, 20)).len(), 2);
+    assert!(tick(&mut session, 60).contains(&Output::End(EndReason::AgentHungUp)));
 }

@@ -101,6 +101,12 @@ pub struct Switchboard {
     pub drain: Drain,
 }
 
+impl std::fmt::Debug for Switchboard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Switchboard").field("plugins", &self.plugins).field("media", &self.media).finish_non_exhaustive()
+    }
+}
+
 /// Calls. Cheap to clone.
 #[derive(Clone)]
 pub struct CallService {
@@ -376,7 +382,7 @@ impl CallService {
         let agent = directory.agent(&order.agent).or_else(|| directory.agent_by_name(&order.agent)).cloned();
         let agent = agent.ok_or_else(|| CallProblem::Invalid(format!("there is no agent `{}`", order.agent)))?;
         let configuration = self.configuration_for(&directory, order)?;
-        let mut numbers = directory.numbers_of(&configuration.id);
+        let first = directory.numbers_of(&configuration.id).next().map(|number| number.number.clone());
         let from = match &order.from {
             Some(from) if directory.number(&configuration.id, from).is_some() => from.clone(),
             Some(_) => {
@@ -384,7 +390,7 @@ impl CallService {
                     "`from` is not a number of this configuration; add it with POST telephony/numbers".to_owned(),
                 ));
             }
-            None => numbers.next().map(|number| number.number.clone()).ok_or_else(|| {
+            None => first.ok_or_else(|| {
                 CallProblem::Invalid(
                     "the configuration has no number to call from; add one with POST telephony/numbers".to_owned(),
                 )

@@ -48,12 +48,16 @@ impl Manifest for Twilio {
     fn check(account: &Account) -> Vec<FieldProblem> {
         let mut problems = Vec::new();
         if !is_sid(account::field(account, ACCOUNT_SID).unwrap_or_default(), "AC") {
-            problems.push(account::problem(ACCOUNT_SID, "is AC and 32 hexadecimal digits; the Twilio console shows it"));
+            problems
+                .push(account::problem(ACCOUNT_SID, "is AC and 32 hexadecimal digits; the Twilio console shows it"));
         }
         let has = |name| account::field(account, name).is_some();
         if has(REGION) != has(EDGE) {
             let missing = if has(REGION) { EDGE } else { REGION };
-            problems.push(account::problem(missing, "region and edge go together: fill in both (ie1 and dublin) or neither"));
+            problems.push(account::problem(
+                missing,
+                "region and edge go together: fill in both (ie1 and dublin) or neither",
+            ));
         }
         for name in [REGION, EDGE] {
             if !account::field(account, name).unwrap_or_default().bytes().all(is_label) {
@@ -110,10 +114,7 @@ fn fields() -> Vec<Field> {
             placeholder: "AC…".to_owned(),
             ..text(ACCOUNT_SID, "Account SID", "AC and 32 hexadecimal digits. A sub-account has its own.")
         },
-        Field {
-            required: true,
-            ..secret(AUTH_TOKEN, "Auth Token", "The account's primary token: it signs webhooks.")
-        },
+        Field { required: true, ..secret(AUTH_TOKEN, "Auth Token", "The account's primary token: it signs webhooks.") },
         secret(AUTH_TOKEN_SECONDARY, "Secondary Auth Token", "Accepted too while you rotate tokens."),
         secret(SHARED_KEY, "Webhook Shared Key", "Only for webhooks that are signed with HMAC-SHA256."),
         text(API_KEY_SID, "API Key SID", "SK…: used for REST calls instead of the Auth Token."),

@@ -3,6 +3,7 @@
 use jackfield_sdk::form::Form;
 use jackfield_sdk::number::canonical;
 use jackfield_sdk::request::header;
+use jackfield_sdk::time::rfc2822;
 use jackfield_sdk::types::{
     Account, Action, Call, CallStatus, Disproof, Event, Fault, Identity, Incoming, Instructions, Proof, Request,
     Response, StatusUpdate, StreamUpdate,
@@ -94,15 +95,21 @@ fn incoming(provider_id: String, form: &Form) -> Result<Incoming, Fault> {
         to_country: text(["ToCountry", "CalledCountry"]),
         caller_name: form.get("CallerName").unwrap_or_default().to_owned(),
         memo: Vec::new(),
-        extra: ["StirVerstat", "ForwardedFrom"]
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), form.get(name)?.to_owned())))
-            .collect(),
+        extra: told(form, |name| {
+            matches!(name, "StirVerstat" | "ForwardedFrom" | "ParentCallSid" | "SipDomain")
+                || name.starts_with("SipHeader_")
+        }),
     })
 }
 
+/// The fields of these names that say something, as Twilio wrote them.
+fn told(form: &Form, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let says = |(name, value): &&(String, String)| wanted(name) && !value.is_empty();
+    form.pairs().iter().filter(says).cloned().collect()
+}
+
 /// Twilio spells a withheld number in letters on a keypad. UNVERIFIED which of them are still sent.
-const WITHHELD: [&str; 5] = ["+266696687", "+7378742833", "+2562533", "+8656696", "+464"];
+const WITHHELD: [&str; 4] = ["+266696687", "+7378742833", "+2562533", "+8656696"];
 
 fn caller(raw: &str) -> String {
     let word = raw.trim().to_ascii_lowercase();
@@ -117,14 +124,16 @@ fn status_update(provider_id: String, status: CallStatus, raw: &str, form: &Form
         provider_id,
         status,
         raw: raw.to_owned(),
-        // `Duration` is billed minutes.
+        // `Duration` is billed minutes, and no talk time.
         duration: form.get("CallDuration").and_then(|seconds| seconds.parse().ok()),
         cost: None,
         cause: form.get("SipResponseCode").map(str::to_owned),
         answered_by: form.get("AnsweredBy").map(str::to_owned),
         sequence: form.get("SequenceNumber").and_then(|number| number.parse().ok()),
-        at: None,
-        extra: form.get("AnsweredBy").map(|by| ("AnsweredBy".to_owned(), by.to_owned())).into_iter().collect(),
+        at: form.get("Timestamp").and_then(rfc2822),
+        extra: told(form, |name| {
+            matches!(name, "Duration" | "ErrorCode" | "ErrorMessage" | "MachineDetectionDuration" | "ParentCallSid")
+        }),
     }
 }
 
@@ -144,10 +153,9 @@ pub(crate) fn status(raw: &str) -> CallStatus {
 }
 
 fn stream_update(provider_id: String, form: &Form) -> StreamUpdate {
-    let extra = ["StreamSid", "StreamError"].into_iter();
     StreamUpdate {
         provider_id,
         what: form.get("StreamEvent").unwrap_or_default().to_owned(),
-        extra: extra.filter_map(|name| Some((name.to_owned(), form.get(name)?.to_owned()))).collect(),
+        extra: told(form, |name| matches!(name, "StreamSid" | "StreamName" | "StreamError" | "StreamErrorCode")),
     }
 }

@@ -7,10 +7,8 @@ mod render;
 mod request;
 mod sign;
 
-pub use media::Stream;
-
-/// The plugin.
+/// The plugin, and as a value one media stream.
 #[derive(Debug, Default)]
-pub struct Twilio(Stream);
+pub struct Twilio(media::Stream);
 
 jackfield_sdk::export!(Twilio: manifest, webhooks, calls, media);

@@ -3,12 +3,11 @@
 //! The signed text is the URL as Twilio dialled it and, for forms, every distinct name and value in order. Twilio is
 //! inconsistent about default ports, so the URL counts with and without one, as in Twilio's own validator.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use jackfield_sdk::form::{self, Form};
-use jackfield_sdk::request::{header, media_type, security_header};
-use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
 use jackfield_sdk::account;
+use jackfield_sdk::encoding::{from_base64, sha256_hex};
+use jackfield_sdk::form::{self, Form};
+use jackfield_sdk::request::{header, media_type, optional_security_header, security_header};
+use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
 
 use crate::config::{AUTH_TOKEN, AUTH_TOKEN_SECONDARY, SHARED_KEY};
 
@@ -19,7 +18,7 @@ const IDEMPOTENCY: &str = "i-twilio-idempotency-token";
 
 pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof, Disproof> {
     let signature = security_header(request, SIGNATURE)?;
-    let digest = STANDARD.decode(signature).map_err(|_| malformed("the signature is not base64"))?;
+    let digest = from_base64(signature).ok_or_else(|| malformed("the signature is not base64"))?;
     let (hash, secrets) = scheme(account, request)?;
     let parameters = parameters(request)?;
     let mut any_of = Vec::new();
@@ -41,68 +40,79 @@ fn malformed(what: &str) -> Disproof {
 
 /// Which hash and which secrets. An unknown algorithm is refused, never guessed.
 fn scheme(account: &Account, request: &Request) -> Result<(Hash, Vec<&'static str>), Disproof> {
-    let algorithm = header(request, SETTINGS).and_then(|settings| {
-        settings.split(',').find_map(|part| part.trim().strip_prefix("algorithm=").map(str::to_owned))
-    });
-    match algorithm.as_deref() {
-        None => {
-            let tokens = [AUTH_TOKEN, AUTH_TOKEN_SECONDARY];
-            Ok((Hash::Sha1, tokens.into_iter().filter(|token| account::has_secret(account, token)).collect()))
-        }
-        Some("HMAC_SHA256") => Ok((Hash::Sha256, vec![SHARED_KEY])),
-        Some(_) => Err(malformed("an unknown signature algorithm")),
-    }
+    let settings = optional_security_header(request, SETTINGS)?.unwrap_or_default();
+    let algorithm = settings.split(',').find_map(|part| part.trim().strip_prefix("algorithm="));
+    let (hash, keys) = match algorithm {
+        None => (Hash::Sha1, &[AUTH_TOKEN, AUTH_TOKEN_SECONDARY][..]),
+        Some("HMAC_SHA256") => (Hash::Sha256, &[SHARED_KEY][..]),
+        Some(_) => return Err(malformed("an unknown signature algorithm")),
+    };
+    Ok((hash, keys.iter().copied().filter(|key| account::has_secret(account, key)).collect()))
 }
 
 /// What stands behind the URL in the signed text.
 fn parameters(request: &Request) -> Result<String, Disproof> {
-    let json = media_type(request) != "application/x-www-form-urlencoded" && !request.body.is_empty();
-    if json {
-        return body_is_named(request).then(String::new).ok_or_else(|| malformed("bodySHA256 does not fit the body"));
+    let media_type = media_type(request);
+    if media_type == "application/x-www-form-urlencoded" {
+        return Ok(if request.method == "GET" { String::new() } else { sorted(&request.body) });
     }
-    if request.method == "GET" {
-        return Ok(String::new());
+    // Any other body, and what calls itself JSON without one, counts only through its hash.
+    let has_body = !request.body.is_empty() || media_type.ends_with("json");
+    if has_body && !body_is_named(request) {
+        return Err(malformed("bodySHA256 does not fit the body"));
     }
-    let mut pairs = Form::parse(&request.body).pairs().to_vec();
-    pairs.sort();
+    Ok(String::new())
+}
+
+/// Every distinct name and value, in the order of their bytes.
+fn sorted(body: &[u8]) -> String {
+    let form = Form::parse(body);
+    let mut pairs: Vec<&(String, String)> = form.pairs().iter().collect();
+    pairs.sort_unstable();
     pairs.dedup();
-    Ok(pairs.into_iter().flat_map(|(name, value)| [name, value]).collect())
+    let mut text = String::with_capacity(body.len());
+    for (name, value) in pairs {
+        text.push_str(name);
+        text.push_str(value);
+    }
+    text
 }
 
 /// A JSON body is signed through its hash, which is a query parameter of the signed URL.
 fn body_is_named(request: &Request) -> bool {
     let query = form::query(&request.url).unwrap_or_default();
     let named = Form::parse(query.as_bytes());
-    named.get("bodySHA256") == Some(sha256_hex(&request.body).as_str())
-}
-
-fn sha256_hex(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-        hex
-    })
+    let mut hashes = named.pairs().iter().filter(|(name, _)| name == "bodySHA256");
+    match (hashes.next(), hashes.next()) {
+        (Some((_, hash)), None) => *hash == sha256_hex(&request.body),
+        _ => false,
+    }
 }
 
 /// The URLs that Twilio may have signed: as dialled, without its port, and with the scheme's default port. For
-/// WebSockets also the forms that some deployments report: the other default port, and a slash at the end.
+/// WebSockets, Twilio's validator takes 80 for the default.
 fn urls(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
     let (host, port) = split_port(authority);
-    let mut all = vec![format!("{scheme}://{host}{target}")];
-    match port {
-        Some(_) => all.push(url.to_owned()),
-        None => {
-            let port = if scheme == "https" { 443 } else { 80 };
-            all.push(format!("{scheme}://{host}:{port}{target}"));
-        }
-    }
+    let bare = format!("{scheme}://{host}{target}");
+    let mut all = match port {
+        Some(_) => vec![bare, url.to_owned()],
+        None => vec![bare, format!("{scheme}://{host}:{}{target}", if scheme == "https" { 443 } else { 80 })],
+    };
     if scheme == "wss" {
-        all.push(format!("{scheme}://{host}:443{target}"));
-        all.push(format!("{scheme}://{host}{target}/"));
+        all.extend(handshakes(host, port, target));
+    }
+    all
+}
+
+/// What else deployments report of WebSocket handshakes. UNVERIFIED; each is the same place on the same host.
+fn handshakes(host: &str, port: Option<&str>, target: &str) -> Vec<String> {
+    let slashed = target.strip_suffix('/').map_or_else(|| format!("{target}/"), str::to_owned);
+    let mut all = vec![format!("wss://{host}{slashed}"), format!("https://{host}{target}")];
+    if port.is_none() {
+        all.push(format!("wss://{host}:443{target}"));
     }
     all
 }
@@ -130,5 +140,8 @@ mod tests {
         assert_eq!(urls("https://u:p@a:8443/x"), ["https://u:p@a/x", "https://u:p@a:8443/x"]);
         assert_eq!(urls("https://u:p@a/x"), ["https://u:p@a/x", "https://u:p@a:443/x"]);
         assert_eq!(urls("https://[::1]:8443/x"), ["https://[::1]/x", "https://[::1]:8443/x"]);
+        assert_eq!(urls("https://[::1]/x"), ["https://[::1]/x", "https://[::1]:443/x"]);
+        assert_eq!(urls("https://a/x?to=b:1@c:2"), ["https://a/x?to=b:1@c:2", "https://a:443/x?to=b:1@c:2"]);
+        assert_eq!(urls("no url"), ["no url"]);
     }
 }

@@ -21,7 +21,8 @@ pub(super) struct Crowd {
 
 impl Crowd {
     pub(super) async fn gather() -> Result<Self> {
-        let options = HostOptions::new()?.with_settings("[limits]\ncalls = 1000000\nconnections_per_address = 100000\n[log]\nlevel = \"warn\"\n");
+        let options = HostOptions::new()?
+            .with_settings("[limits]\ncalls = 1000000\nconnections_per_address = 100000\n[log]\nlevel = \"warn\"\n");
         let host = options.start()?;
         let (api, account) = (host.api()?, Account::fresh());
         let configuration = api.add_twilio("bench", &account.sid, &account.token).await?;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 7] = ["all", "calls", "webhooks", "media", "swap", "start", "memory"];
+pub const NAMES: [&str; 8] = ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory"];
 
 /// Runs one part or all, and prints the table.
 pub fn run(name: &str) -> Result<()> {
@@ -30,9 +30,11 @@ pub fn run(name: &str) -> Result<()> {
         }
         if wants("webhooks") {
             webhooks::measure(&mut table).await?;
+        }
+        if wants("webhooks") || wants("adapter") {
             adapter::webhooks(&mut table).await?;
         }
-        if wants("media") {
+        if wants("media") || wants("adapter") {
             adapter::media(&mut table).await?;
         }
         if wants("swap") {

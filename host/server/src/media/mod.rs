@@ -8,5 +8,5 @@ mod stream;
 mod wire;
 mod worker;
 
-pub(crate) use stream::{StreamEnd, StreamNews, StreamOrder};
+pub(crate) use stream::{StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 pub use worker::MediaPool;

@@ -242,7 +242,7 @@ impl Running {
         self.link.send(ToAgent::Stop { reason: word(&end).to_owned() });
         let mut stats = self.session.stats().clone();
         stats.bad += self.bad;
-        stats.dropped += self.wire.unread + self.tape.as_ref().map_or(0, |tape| tape.lost);
+        stats.dropped += self.wire.unread + self.link.lost() + self.tape.as_ref().map_or(0, |tape| tape.lost);
         let heard_ms = self.session.heard_ms();
         drop(self.tape.take());
         self.wire.close("call over").await;

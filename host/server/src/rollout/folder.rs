@@ -20,7 +20,8 @@ pub async fn watch(rollout: Rollout, folder: PathBuf) {
     let mut seen = HashMap::new();
     scan(&rollout, &folder, &mut seen, true).await;
     let (notice, mut notices) = mpsc::channel(1);
-    let watcher = notify::recommended_watcher(move |_| drop(notice.try_send(())));
+    // A notice that finds one waiting is the same notice.
+    let watcher = notify::recommended_watcher(move |_| _ = notice.try_send(()));
     let watcher = watcher.and_then(|mut watcher| watcher.watch(&folder, RecursiveMode::NonRecursive).map(|()| watcher));
     if let Err(error) = &watcher {
         tracing::info!(folder = %folder.display(), %error, "the plugin folder is looked at every 10 s");

@@ -1,0 +1,218 @@
+//! Settings as the host reads them. Every one is in `defaults.toml`; none has a default here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jackfield_egress::EgressSettings;
+use jackfield_plugins::{GuestLimits, Pooling};
+use jackfield_server::{DrainSettings, Limits, MediaSettings, ServerSettings, TrustedProxies};
+use serde::Deserialize;
+use url::Url;
+
+use super::ConfigError;
+
+/// A token shorter than this can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// All settings.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    public_url: String,
+    pub(crate) admin_token: String,
+    pub(crate) data: PathBuf,
+    pub(crate) plugin_dir: PathBuf,
+    database_url: String,
+    redis_url: String,
+    trusted_proxies: TrustedProxies,
+    pub(crate) log: LogSettings,
+    limits: Limits,
+    drain: DrainSettings,
+    media: MediaSettings,
+    egress: Egress,
+    plugins: Plugins,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+/// For whom logs are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Auto,
+    Human,
+    Json,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Egress {
+    connect_ms: u64,
+    total_ms: u64,
+    response_bytes: usize,
+    danger_routes: BTreeMap<String, Url>,
+    danger_allow_private: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plugins {
+    pooling: PoolingSetting,
+    instances: u32,
+    memory_bytes: usize,
+    webhook_cpu_ms: u64,
+    media_cpu_ms: u64,
+    wall_ms: u64,
+    calls_wall_ms: u64,
+    requests: u32,
+    result_bytes: usize,
+    upload_bytes: usize,
+    generations: usize,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PoolingSetting {
+    Auto,
+    On,
+    Off,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+    /// Its file, where it has one.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What values mean together, and what types cannot say.
+    pub(super) fn check(self) -> Result<Self, ConfigError> {
+        let wrong = |sentence: String| Err(ConfigError::Value(sentence));
+        if !self.redis_url.is_empty() {
+            return wrong("`redis_url` (REDIS_URL) is set, and this build keeps shared state in the process: leave it empty and run one host".to_owned());
+        }
+        self.database()?;
+        if !self.public_url.is_empty() {
+            public_url(&self.public_url)?;
+        }
+        if !self.admin_token.is_empty() && self.admin_token.len() < SHORTEST_TOKEN {
+            return wrong(format!("`admin_token` has fewer than {SHORTEST_TOKEN} characters; take a longer one, or leave it empty and one is made"));
+        }
+        let least_one = [
+            ("limits.calls", self.limits.calls),
+            ("limits.headers", self.limits.headers),
+            ("limits.connections", self.limits.connections),
+            ("limits.connections_per_address", self.limits.connections_per_address),
+            ("plugins.generations", self.plugins.generations),
+        ];
+        if let Some((name, _)) = least_one.iter().find(|(_, value)| *value == 0) {
+            return wrong(format!("`{name}` is 0, and nothing would work; it is 1 at least"));
+        }
+        Ok(self)
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> Result<Database, ConfigError> {
+        let url = self.database_url.as_str();
+        if url.is_empty() {
+            let file = self.data.join("jackfield.db");
+            return Ok(Database { url: format!("sqlite:{}", file.display()), file: Some(file) });
+        }
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            // A URL may hold a password: its scheme must do.
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(ConfigError::Value(format!("`database_url` (DATABASE_URL) is a {scheme} URL, and this build takes sqlite:PATH only: change it, or leave it empty")));
+        };
+        let path = path.split('?').next().unwrap_or_default();
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let file = (!path.is_empty() && path != ":memory:").then(|| Path::new(path).to_owned());
+        Ok(Database { url: url.to_owned(), file })
+    }
+
+    /// For the server, which listens there.
+    pub(crate) fn server(&self, address: SocketAddr) -> ServerSettings {
+        let mut media = self.media.clone();
+        if media.recordings.as_os_str().is_empty() {
+            media.recordings = self.data.join("recordings");
+        }
+        let public_url = match self.public_url.as_str() {
+            "" => format!("http://{address}"),
+            url => url.trim_end_matches('/').to_owned(),
+        };
+        let trusted_proxies = self.trusted_proxies.clone();
+        ServerSettings { public_url, trusted_proxies, limits: self.limits.clone(), media, drain: self.drain.clone() }
+    }
+
+    /// Do providers have a way to this host?
+    pub(crate) fn has_public_url(&self) -> bool {
+        !self.public_url.is_empty()
+    }
+
+    /// For the end.
+    pub(crate) fn drain(&self) -> &DrainSettings {
+        &self.drain
+    }
+
+    /// For the way out.
+    pub(crate) fn egress(&self) -> EgressSettings {
+        let Egress { connect_ms, total_ms, response_bytes, danger_routes, danger_allow_private } = &self.egress;
+        EgressSettings {
+            connect_timeout: Duration::from_millis(*connect_ms),
+            total_timeout: Duration::from_millis(*total_ms),
+            max_body: *response_bytes,
+            danger_routes: danger_routes.clone(),
+            danger_allow_private: *danger_allow_private,
+        }
+    }
+
+    /// For guests.
+    pub(crate) fn guests(&self) -> (GuestLimits, Pooling) {
+        let of = &self.plugins;
+        let limits = GuestLimits {
+            memory: of.memory_bytes,
+            webhook_cpu: Duration::from_millis(of.webhook_cpu_ms),
+            media_cpu: Duration::from_millis(of.media_cpu_ms),
+            wall: Duration::from_millis(of.wall_ms),
+            calls_wall: Duration::from_millis(of.calls_wall_ms),
+            result: of.result_bytes,
+            upload: of.upload_bytes,
+            instances: of.instances,
+            generations: of.generations,
+            requests: of.requests,
+        };
+        let pooling = match of.pooling {
+            PoolingSetting::Auto => Pooling::Auto,
+            PoolingSetting::On => Pooling::On,
+            PoolingSetting::Off => Pooling::Off,
+        };
+        (limits, pooling)
+    }
+
+    /// Media threads; 0 stands for one a core.
+    pub(crate) fn media_workers(&self) -> usize {
+        self.media.workers
+    }
+}
+
+/// Providers sign the URL they dial, so it has to be just that.
+fn public_url(text: &str) -> Result<(), ConfigError> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    match url.filter(plain) {
+        Some(_) => Ok(()),
+        None => Err(ConfigError::Value(
+            "`public_url` is not an address such as https://gw.example.net, without query or credentials".to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,197 @@
+//! `jackfield serve`: settings, wiring, serving, signals, drain.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_egress::Egress;
+use jackfield_plugins::{CompiledCache, PluginHost};
+use jackfield_server::{
+    Admin, App, CallService, Drain, MediaPool, Metrics, Parts, Rollout, ServerSettings, StockPlugin, Switchboard,
+};
+use jackfield_store::Shared;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::config::{self, Settings};
+use crate::ending::Ending;
+use crate::home::{self, Home};
+use crate::logs;
+
+include!(concat!(env!("OUT_DIR"), "/stock.rs"));
+
+/// After their time is up, calls are hung up, and the providers' answers are waited for so long.
+const GOODBYE: Duration = Duration::from_secs(10);
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Serves until a signal, and says how it ended.
+pub(crate) fn run(file: Option<&Path>) -> Ending {
+    let settings = match config::load(file, variables()) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    if let Err(sentence) = logs::start(&settings.log) {
+        return refuse(&sentence);
+    }
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the system gives no threads: {error}")),
+    };
+    let ending = runtime.block_on(serve(&settings)).unwrap_or_else(|sentence| refuse(&sentence));
+    // What still runs is either of no consequence or was given up on.
+    runtime.shutdown_background();
+    ending
+}
+
+/// Names and values that are not text belong to nobody here.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+async fn serve(settings: &Settings) -> Result<Ending, String> {
+    let mut signals = Signals::new().map_err(|error| format!("signals cannot be waited for: {error}"))?;
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr().map_err(|error| format!("the system gives no address: {error}"))?;
+    let Home { keyring, store, admin, fresh_token } = home::open(settings).await?;
+    let server = Arc::new(settings.server(address));
+    let plugins = plugins(settings, &keyring)?;
+    let egress = Egress::new(settings.egress()).map_err(|error| format!("the way out cannot be opened: {error}"))?;
+    let parts = wire(settings, Wires { store, plugins, egress, server: Arc::clone(&server), admin })?;
+    parts.rollout.restore(STOCK).await.map_err(|error| error.to_string())?;
+    let recovered = parts.calls.recover().await.map_err(|error| error.to_string())?;
+    tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));
+    warn(settings, &parts, recovered);
+    let app = App::new(parts);
+    let serving = tokio::spawn(jackfield_server::serve(listener, app.clone()));
+    announce(address, fresh_token.as_deref());
+    signals.next().await;
+    tracing::info!(calls = app.calls.active(), "draining; a second signal ends at once");
+    let ending = tokio::select! {
+        ending = drain(&app, settings, serving) => ending,
+        () = signals.next() => Ending::NotDrained,
+    };
+    tracing::info!(?ending, "the host ends");
+    Ok(ending)
+}
+
+struct Wires {
+    store: jackfield_store::Store,
+    plugins: PluginHost,
+    egress: Egress,
+    server: Arc<ServerSettings>,
+    admin: [u8; 32],
+}
+
+/// Ties the parts together.
+fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
+    let Wires { store, plugins, egress, server, admin } = wires;
+    let (shared, metrics, drain) = (Shared::default(), Metrics::default(), Drain::default());
+    let media = MediaPool::start(settings.media_workers(), metrics.clone());
+    let media = media.map_err(|error| format!("the audio threads cannot be started: {error}"))?;
+    let rollout = Rollout::new(plugins.clone(), store.clone());
+    let calls = CallService::new(Switchboard {
+        store: store.clone(),
+        shared: shared.clone(),
+        plugins: plugins.clone(),
+        rollout: rollout.clone(),
+        egress: egress.clone(),
+        settings: Arc::clone(&server),
+        metrics: metrics.clone(),
+        media,
+        drain: drain.clone(),
+    });
+    let admin = Admin::new(admin, &server.limits);
+    Ok(Parts { store, shared, plugins, rollout, egress, settings: server, metrics, drain, calls, admin })
+}
+
+fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<PluginHost, String> {
+    let (limits, pooling) = settings.guests();
+    let cache = CompiledCache::new(settings.data.join("cache"), &keyring.derive("compiled plugins"));
+    PluginHost::new(limits, pooling, Some(cache))
+        .map_err(|error| format!("plugins cannot run here: {error:#}. With plugins.pooling = \"off\" they need less address space."))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("{address} cannot be listened on: {error}. Set `listen` (JACKFIELD_LISTEN) to a free address.")
+    })
+}
+
+fn warn(settings: &Settings, parts: &Parts, recovered: usize) {
+    if parts.plugins.names().is_empty() {
+        let folder = settings.plugin_dir.display();
+        tracing::warn!(%folder, "no plugin is loaded; put one into the plugin folder, or upload it");
+    }
+    if !settings.has_public_url() {
+        tracing::warn!("public_url is not set: no provider can reach this host");
+    }
+    if recovered > 0 {
+        tracing::info!(calls = recovered, "calls of an earlier run are being settled");
+    }
+}
+
+/// To people and scripts on standard output, and to the log. The token is in no log.
+fn announce(address: SocketAddr, fresh_token: Option<&str>) {
+    let token = fresh_token.map(|token| format!("jackfield: admin token (shown this once): {token}\n"));
+    let text = format!("{}jackfield: listening on http://{address}\n", token.unwrap_or_default());
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    tracing::info!("listening on http://{address}");
+}
+
+/// Calls first, then requests: what a call needs is served to its end.
+async fn drain(app: &App, settings: &Settings, serving: JoinHandle<()>) -> Ending {
+    app.drain.begin();
+    let limits = settings.drain();
+    if !quiet(app, Duration::from_secs(limits.calls_seconds)).await {
+        tracing::warn!(calls = app.calls.active(), "calls are hung up");
+        app.calls.hang_up_all().await;
+        quiet(app, GOODBYE).await;
+    }
+    app.drain.close();
+    let answered = timeout(Duration::from_secs(limits.webhooks_seconds), serving).await.is_ok();
+    // A webhook that was under way may have let one more call in.
+    if app.calls.active() > 0 {
+        app.calls.hang_up_all().await;
+    }
+    if answered && quiet(app, GOODBYE).await { Ending::Done } else { Ending::NotDrained }
+}
+
+/// Waits until no call is up, for so long.
+async fn quiet(app: &App, most: Duration) -> bool {
+    let until = Instant::now() + most;
+    while app.calls.active() > 0 {
+        if Instant::now() >= until {
+            return false;
+        }
+        sleep(GLANCE).await;
+    }
+    true
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals(Signal, Signal);
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+/// Why there is no start, in a sentence; logs may not be up yet.
+fn refuse(sentence: &str) -> Ending {
+    writeln!(std::io::stderr(), "jackfield: {sentence}").ok();
+    Ending::Config
+}

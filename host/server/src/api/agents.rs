@@ -1,0 +1,82 @@
+//! Agents: who talks to the caller.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+use jackfield_agents::Connector;
+use jackfield_store::{Agent, new_id};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Problem;
+use super::json::Json;
+use super::page::{Paging, page};
+use crate::App;
+use crate::clock::now_ms;
+
+type Answer = Result<axum::Json<Value>, Problem>;
+
+/// An agent as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form {
+    name: String,
+    connector: String,
+    url: Option<String>,
+    settings: Option<Map<String, Value>>,
+}
+
+pub(crate) async fn create(
+    State(app): State<App>,
+    Json(form): Json<Form>,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    let agent = checked(form, new_id("agt"), now_ms())?;
+    app.store.create_agent(&agent).await?;
+    Ok((StatusCode::CREATED, axum::Json(show(&agent))))
+}
+
+pub(crate) async fn list(State(app): State<App>, paging: Paging) -> Answer {
+    let found = app.store.list_agents(paging.limit, paging.cursor.as_deref()).await?;
+    Ok(page(&found, show))
+}
+
+pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Answer {
+    Ok(axum::Json(show(&app.store.get_agent(&id).await?)))
+}
+
+pub(crate) async fn replace(State(app): State<App>, Path(id): Path<String>, Json(form): Json<Form>) -> Answer {
+    let stored = app.store.get_agent(&id).await?;
+    let agent = checked(form, id, stored.created_at)?;
+    app.store.update_agent(&agent).await?;
+    Ok(axum::Json(show(&agent)))
+}
+
+pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.store.delete_agent(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn checked(form: Form, id: String, created_at: i64) -> Result<Agent, Problem> {
+    let url = form.url.filter(|url| !url.is_empty());
+    Connector::parse(&form.connector, url.as_deref()).map_err(|error| Problem::invalid(error.to_string()))?;
+    Ok(Agent {
+        id,
+        name: super::name("name", &form.name)?,
+        connector: form.connector,
+        url,
+        settings: Value::Object(form.settings.unwrap_or_default()),
+        created_at,
+        updated_at: now_ms(),
+    })
+}
+
+fn show(agent: &Agent) -> Value {
+    json!({
+        "id": agent.id,
+        "name": agent.name,
+        "connector": agent.connector,
+        "url": agent.url,
+        "settings": agent.settings,
+        "created_at": agent.created_at,
+        "updated_at": agent.updated_at,
+    })
+}

@@ -1,0 +1,61 @@
+//! From a core module to a component. No files: bytes in, bytes out.
+
+use anyhow::{Context, Result};
+use wit_component::ComponentEncoder;
+
+/// The component that a core module with embedded bindings describes, validated.
+pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = ComponentEncoder::default();
+    encoder.validate(true);
+    encoder.module(module).context("the module carries no contract")?;
+    encoder.encode().context("the module does not fit the contract")
+}
+
+/// The same component with a note in a custom section at its end: it does the same and has another digest.
+pub(crate) fn with_note(component: &[u8], note: &str) -> Vec<u8> {
+    const NAME: &str = "jackfield:build";
+    let mut content = leb128(NAME.len());
+    content.extend_from_slice(NAME.as_bytes());
+    content.extend_from_slice(note.as_bytes());
+    let mut bytes = component.to_vec();
+    bytes.push(0); // the id of a custom section
+    bytes.extend(leb128(content.len()));
+    bytes.extend(content);
+    bytes
+}
+
+/// Seven bits a byte, lowest first; the high bit says that more follow.
+fn leb128(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(value & 0x7f).unwrap_or_default();
+        value >>= 7;
+        bytes.push(if value == 0 { low } else { low | 0x80 });
+        if value == 0 {
+            return bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_appended_and_nothing_before_it_changes() {
+        assert_eq!(with_note(b"component", "next"), b"component\x00\x14\x0fjackfield:buildnext");
+    }
+
+    #[test]
+    fn a_length_over_127_takes_more_bytes() {
+        assert_eq!(leb128(0), [0]);
+        assert_eq!(leb128(127), [0x7f]);
+        assert_eq!(leb128(128), [0x80, 0x01]);
+        assert_eq!(leb128(624_485), [0xe5, 0x8e, 0x26]);
+    }
+
+    #[test]
+    fn what_is_not_a_module_is_refused() {
+        assert!(encode(b"not wasm").is_err());
+    }
+}
