@@ -9,7 +9,10 @@ use serde_json::Value;
 
 /// Who may depend on whom inside the house. A new edge is a decision: it belongs in this table first.
 const ALLOWED: [(&str, &[&str]); 11] = [
-    ("jackfield", &["jackfield-server", "jackfield-agents", "jackfield-plugins", "jackfield-store", "jackfield-egress"]),
+    (
+        "jackfield",
+        &["jackfield-server", "jackfield-agents", "jackfield-plugins", "jackfield-store", "jackfield-egress"],
+    ),
     (
         "jackfield-server",
         &[

@@ -67,7 +67,8 @@ pub async fn connect(connector: &Connector, start: &Start, timeout: Duration) ->
     match connector {
         Connector::Echo => Ok(Link(Kind::Echo(VecDeque::new()))),
         Connector::WebSocket { url } => {
-            let late = |_| AgentError::Unreachable(format!("the agent did not answer within {} ms", timeout.as_millis()));
+            let late =
+                |_| AgentError::Unreachable(format!("the agent did not answer within {} ms", timeout.as_millis()));
             tokio::time::timeout(timeout, open(url, start)).await.map_err(late)?
         }
     }

@@ -120,7 +120,8 @@ fn name(value: &Value) -> Result<String, String> {
 
 fn digits(value: &Value) -> Result<String, String> {
     let digits = value.as_str().unwrap_or_default();
-    let legal = !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|byte| b"0123456789*#ABCDw".contains(&byte));
+    let legal =
+        !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|byte| b"0123456789*#ABCDw".contains(&byte));
     if legal { Ok(digits.to_owned()) } else { Err("`digits` are 1 to 64 of 0-9 * # A-D w".to_owned()) }
 }
 
@@ -168,7 +169,11 @@ mod tests {
     #[test]
     fn a_message_that_makes_no_sense_is_refused_with_a_reason() {
         let wrong = [
-            "hello", "{}", r#"{"type":"sing"}"#, r#"{"type":"mark"}"#, r#"{"type":"sendDtmf","data":{"digits":"x"}}"#,
+            "hello",
+            "{}",
+            r#"{"type":"sing"}"#,
+            r#"{"type":"mark"}"#,
+            r#"{"type":"sendDtmf","data":{"digits":"x"}}"#,
             r#"{"type":"playAudio","data":{"audioContent":"***"}}"#,
             r#"{"type":"playAudio","data":{"audioContent":"","sampleRate":16000}}"#,
             r#"{"type":"playAudio","data":{"audioContent":"AAAA","audioContentType":"wav"}}"#,

@@ -50,9 +50,14 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// The provider took the order.
-    Placed { provider_id: String, status: Option<Status> },
+    Placed {
+        provider_id: String,
+        status: Option<Status>,
+    },
     /// The provider, or the host on its behalf, said no. Nothing rings.
-    PlaceRefused { reason: String },
+    PlaceRefused {
+        reason: String,
+    },
     /// It may ring, or not.
     PlaceUnknown,
     /// What reading back found.
@@ -103,7 +108,10 @@ pub enum Effect {
     /// Ask for status, duration and cost. Answered by `Reported` or `InspectFailed`.
     Inspect,
     /// The call is over. Comes exactly once.
-    Finished { status: Status, reason: String },
+    Finished {
+        status: Status,
+        reason: String,
+    },
 }
 
 /// How often the provider is asked to hang up, and to find or price a call; and how long between, growing.

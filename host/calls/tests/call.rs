@@ -174,7 +174,12 @@ fn an_answered_call_without_a_stream_is_ended() {
 fn a_bill_that_comes_after_the_end_is_stored_once() {
     let mut machine = inbound();
     machine.handle(1, report(Status::Completed, None));
-    let bill = Report { raw: "completed".to_owned(), duration: Some(42), cost: Some(("0.01".into(), "USD".into())), ..Report::default() };
+    let bill = Report {
+        raw: "completed".to_owned(),
+        duration: Some(42),
+        cost: Some(("0.01".into(), "USD".into())),
+        ..Report::default()
+    };
     let stores = |effects: Vec<Effect>| effects.iter().filter(|effect| matches!(effect, Effect::Store(_))).count();
     assert_eq!(stores(machine.handle(2, Input::Reported(bill.clone()))), 1);
     assert_eq!(stores(machine.handle(3, Input::Reported(bill))), 0);

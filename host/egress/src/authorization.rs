@@ -73,7 +73,11 @@ fn rsa_key(pem: &str) -> Result<RsaKeyPair, String> {
     let pem = pem.replace("\\n", "\n");
     let body: String = pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
     let bytes = STANDARD.decode(body).map_err(|_| "the private key is not PEM".to_owned())?;
-    let key = if pem.contains("BEGIN RSA PRIVATE KEY") { RsaKeyPair::from_der(&bytes) } else { RsaKeyPair::from_pkcs8(&bytes) };
+    let key = if pem.contains("BEGIN RSA PRIVATE KEY") {
+        RsaKeyPair::from_der(&bytes)
+    } else {
+        RsaKeyPair::from_pkcs8(&bytes)
+    };
     key.map_err(|reason| format!("the private key is not an RSA key of 2048 bits or more: {reason}"))
 }
 

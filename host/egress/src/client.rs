@@ -85,7 +85,14 @@ pub struct Egress {
 
 /// A guest has no say in these.
 const RESERVED: [&str; 9] = [
-    "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "authorization",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "authorization",
     "proxy-authorization",
 ];
 

@@ -89,10 +89,32 @@ mod tests {
     #[test]
     fn addresses_that_are_not_public_are_known_in_every_dress() {
         let not_public = [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-            "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1", "192.0.0.1", "203.0.113.5", "::1", "::",
-            "fc00::1", "fd12::1", "fe80::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-            "2002:7f00:1::", "2001:db8::1", "::127.0.0.1", "64:ff9b::a9fe:a9fe",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.1",
+            "203.0.113.5",
+            "::1",
+            "::",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
         ];
         for address in not_public {
             assert!(!is_public(address.parse().unwrap()), "{address}");
@@ -109,10 +131,23 @@ mod tests {
             assert!(check_url(url, &granted).is_ok(), "{url}");
         }
         let refused = [
-            "http://api.twilio.com/", "ftp://api.twilio.com/", "https://twilio.com/", "https://evil.com/",
-            "https://api.twilio.com.evil.com/", "https://eviltwilio.com/", "https://u:p@api.twilio.com/",
-            "https://api.twilio.com@evil.com/", "https://api.twilio.com./", "https://127.0.0.1/", "https://2130706433/",
-            "https://0x7f.1/", "https://0177.0.0.1/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "not a url", "",
+            "http://api.twilio.com/",
+            "ftp://api.twilio.com/",
+            "https://twilio.com/",
+            "https://evil.com/",
+            "https://api.twilio.com.evil.com/",
+            "https://eviltwilio.com/",
+            "https://u:p@api.twilio.com/",
+            "https://api.twilio.com@evil.com/",
+            "https://api.twilio.com./",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "not a url",
+            "",
         ];
         for url in refused {
             assert!(check_url(url, &granted).is_err(), "{url}");

@@ -50,7 +50,8 @@ fn request(url: &str) -> Request {
 }
 
 fn response(head: &str, body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len()).as_bytes(), body].concat()
+    [format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len()).as_bytes(), body]
+        .concat()
 }
 
 #[tokio::test]
@@ -65,7 +66,8 @@ async fn a_granted_request_is_sent_with_its_credentials() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let (base, mut requests) = server(response("302 Found\r\nlocation: http://169.254.169.254/", b""), Duration::ZERO).await;
+    let (base, mut requests) =
+        server(response("302 Found\r\nlocation: http://169.254.169.254/", b""), Duration::ZERO).await;
     assert_eq!(egress(&base).send(request("https://api.example.com/")).await.unwrap().status, 302);
     assert!(requests.recv().await.is_some());
     assert!(requests.try_recv().is_err());
@@ -101,7 +103,8 @@ async fn a_name_that_leads_to_this_machine_is_not_dialled() {
 
 #[tokio::test]
 async fn headers_cannot_be_smuggled_or_taken_over() {
-    for (name, value) in [("x", "a\r\nhost: evil"), ("a b", "c"), ("Host", "evil"), ("authorization", "x"), ("te", "x")] {
+    for (name, value) in [("x", "a\r\nhost: evil"), ("a b", "c"), ("Host", "evil"), ("authorization", "x"), ("te", "x")]
+    {
         let mut smuggling = request("https://api.example.com/");
         smuggling.headers = vec![(name.to_owned(), value.to_owned())];
         let error = egress("http://127.0.0.1:1").send(smuggling).await.unwrap_err();

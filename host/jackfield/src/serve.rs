@@ -38,6 +38,8 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
     if let Err(sentence) = logs::start(&settings.log) {
         return refuse(&sentence);
     }
+    // TLS towards providers and agents. A provider that is installed already is this one.
+    rustls::crypto::ring::default_provider().install_default().ok();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
@@ -112,8 +114,9 @@ fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
 fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<PluginHost, String> {
     let (limits, pooling) = settings.guests();
     let cache = CompiledCache::new(settings.data.join("cache"), &keyring.derive("compiled plugins"));
-    PluginHost::new(limits, pooling, Some(cache))
-        .map_err(|error| format!("plugins cannot run here: {error:#}. With plugins.pooling = \"off\" they need less address space."))
+    PluginHost::new(limits, pooling, Some(cache)).map_err(|error| {
+        format!("plugins cannot run here: {error:#}. With plugins.pooling = \"off\" they need less address space.")
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

@@ -99,7 +99,11 @@ impl Playout {
         if self.hold_until.is_some_and(|until| now < until) && self.queue.len() < self.format.bytes(PLENTY) {
             return None;
         }
-        let burst = if self.speaking { 2 } else { usize::try_from(self.lead.as_millis() / self.frame_time.as_millis().max(1)).unwrap_or(0) + 1 };
+        let burst = if self.speaking {
+            2
+        } else {
+            usize::try_from(self.lead.as_millis() / self.frame_time.as_millis().max(1)).unwrap_or(0) + 1
+        };
         let starts = self.sent_until.max(now);
         if already >= burst || starts >= now + self.lead.max(Duration::from_millis(1)) {
             return None;

@@ -34,8 +34,13 @@ pub struct SessionConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input<'a> {
     /// The stream says what it carries.
-    WireStarted { wire_in: Format, wire_out: Format },
-    WireAudio { payload: &'a [u8] },
+    WireStarted {
+        wire_in: Format,
+        wire_out: Format,
+    },
+    WireAudio {
+        payload: &'a [u8],
+    },
     WireDtmf(&'a str),
     /// A mark of ours was played, or dropped.
     WireMark(&'a str),
@@ -46,8 +51,12 @@ pub enum Input<'a> {
     /// Barge-in: nothing of what was said so far shall be heard.
     AgentClear,
     AgentDtmf(String),
-    AgentHangUp { after_playout: bool },
-    AgentClosed { normal: bool },
+    AgentHangUp {
+        after_playout: bool,
+    },
+    AgentClosed {
+        normal: bool,
+    },
     /// The host ends the call.
     HangUp,
     Tick,
@@ -68,8 +77,13 @@ pub enum AgentMessage {
     Audio(Vec<u8>),
     Dtmf(String),
     /// A mark of its was played, or cleared unplayed.
-    Mark { name: String, cleared: bool },
-    Stop { reason: String },
+    Mark {
+        name: String,
+        cleared: bool,
+    },
+    Stop {
+        reason: String,
+    },
 }
 
 /// What is to be done.
@@ -78,7 +92,10 @@ pub enum Output {
     Wire(WireCommand),
     Agent(AgentMessage),
     /// One frame of both sides, of equal length.
-    Record { caller: Vec<i16>, agent: Vec<i16> },
+    Record {
+        caller: Vec<i16>,
+        agent: Vec<i16>,
+    },
     /// The last output there is.
     End(EndReason),
 }

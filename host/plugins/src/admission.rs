@@ -108,8 +108,7 @@ impl Checker<'_> {
         let began = Instant::now();
         let provider = stages.pass("describe", began, self.describe(name, &capabilities))?;
         let (engine, limits) = (self.engine.clone(), self.limits.clone());
-        let generation =
-            Generation::new(digest, source.to_owned(), loaded_at, provider, capabilities, engine, limits);
+        let generation = Generation::new(digest, source.to_owned(), loaded_at, provider, capabilities, engine, limits);
         Ok((generation, stages))
     }
 
@@ -131,7 +130,9 @@ impl Checker<'_> {
         let work = tokio::task::spawn_blocking(move || engine::compiling()?.precompile_component(&bytes));
         let code = tokio::time::timeout(COMPILE_LIMIT, work)
             .await
-            .map_err(|_| format!("compiling took longer than {} s. Make the component smaller.", COMPILE_LIMIT.as_secs()))?
+            .map_err(|_| {
+                format!("compiling took longer than {} s. Make the component smaller.", COMPILE_LIMIT.as_secs())
+            })?
             .map_err(|error| format!("the compiler failed: {error}"))?
             .map_err(|error| format!("the component does not compile: {error:#}"))?;
         if let Some(Err(error)) = self.cache.map(|cache| cache.keep(self.engine, digest, &code)) {
@@ -141,11 +142,7 @@ impl Checker<'_> {
         Ok((component, format!("{} bytes of code", code.len())))
     }
 
-    async fn instantiate(
-        &self,
-        component: &Component,
-        surface: &Surface,
-    ) -> Result<(Capabilities, String), String> {
+    async fn instantiate(&self, component: &Component, surface: &Surface) -> Result<(Capabilities, String), String> {
         let mismatch = |error: wasmtime::Error| {
             format!("the plugin's functions are not those of contract {CONTRACT}, or its start fails: {error:#}")
         };

@@ -33,7 +33,9 @@ pub enum Unfit {
         "the plugin was built for contract {built} and this host speaks {CONTRACT}. Build it with the SDK of {CONTRACT}, or run a host that speaks {built}."
     )]
     OtherContract { built: String },
-    #[error("the plugin imports `{0}`, which plugins are not granted. A plugin may import only `jackfield:provider/http`.")]
+    #[error(
+        "the plugin imports `{0}`, which plugins are not granted. A plugin may import only `jackfield:provider/http`."
+    )]
     ForbiddenImport(String),
 }
 

@@ -260,7 +260,10 @@ impl Generation {
 
 impl std::fmt::Debug for Generation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Generation").field("name", &self.provider.name).field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Generation")
+            .field("name", &self.provider.name)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 

@@ -86,11 +86,7 @@ pub struct WebhookGuest {
 }
 
 impl WebhookGuest {
-    pub(crate) fn new(
-        generation: Arc<Generation>,
-        store: Store<GuestState>,
-        exports: ReadsWebhooks,
-    ) -> Self {
+    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: ReadsWebhooks) -> Self {
         Self { generation, store, exports, spent: false }
     }
 

@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn equality_is_with_the_whole_value() {
-        let equal = |value: &str| proof(Check::Equal(EqualCheck { secret: "token".to_owned(), value: value.to_owned() }));
+        let equal =
+            |value: &str| proof(Check::Equal(EqualCheck { secret: "token".to_owned(), value: value.to_owned() }));
         assert!(holds(&equal("right"), &secrets));
         for wrong in ["", "righ", "right ", "Right"] {
             assert!(!holds(&equal(wrong), &secrets), "{wrong:?}");

@@ -9,7 +9,9 @@ use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status};
 use jackfield_egress::Egress;
 use jackfield_plugins::types::{Ability, Fault, PlaceRequest, StatusUpdate, StreamAction};
 use jackfield_plugins::{Generation, Pin, PluginHost};
-use jackfield_store::{Agent, Call, CallChange, Configuration, Directory, MediaGrant, NewCall, Shared, Store, StoreError};
+use jackfield_store::{
+    Agent, Call, CallChange, Configuration, Directory, MediaGrant, NewCall, Shared, Store, StoreError,
+};
 
 use crate::account::{account_of, guest_call};
 use crate::clock::now_ms;
@@ -103,7 +105,10 @@ pub struct Switchboard {
 
 impl std::fmt::Debug for Switchboard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Switchboard").field("plugins", &self.plugins).field("media", &self.media).finish_non_exhaustive()
+        f.debug_struct("Switchboard")
+            .field("plugins", &self.plugins)
+            .field("media", &self.media)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,9 +162,8 @@ impl CallService {
         }
         let (configuration, agent, from) = self.resolve(&order)?;
         let serving = self.board.plugins.current(&configuration.provider);
-        let generation = serving.ok_or_else(|| {
-            CallProblem::Plugin(format!("no plugin for `{}` is loaded", configuration.provider))
-        })?;
+        let generation = serving
+            .ok_or_else(|| CallProblem::Plugin(format!("no plugin for `{}` is loaded", configuration.provider)))?;
         let call = self.write_intent(&configuration, &generation, &agent, from, order.to).await?;
         let request = self.place_request(&call).await.map_err(CallProblem::ProviderUnavailable)?;
         let machine = CallMachine::new(Direction::Outbound, unsigned(call.created_at), self.limits());
@@ -403,9 +407,7 @@ impl CallService {
     fn configuration_for(&self, directory: &Directory, order: &PlaceOrder) -> Result<Arc<Configuration>, CallProblem> {
         if let Some(wanted) = &order.configuration {
             let known = directory.configurations().find(|known| known.id == *wanted || known.name == *wanted);
-            return known
-                .cloned()
-                .ok_or_else(|| CallProblem::Invalid(format!("there is no configuration `{wanted}`")));
+            return known.cloned().ok_or_else(|| CallProblem::Invalid(format!("there is no configuration `{wanted}`")));
         }
         let places = |known: &&Arc<Configuration>| {
             let serving = self.board.plugins.current(&known.provider);
@@ -417,9 +419,9 @@ impl CallService {
         match (able.next(), able.next()) {
             (Some(only), None) => Ok(Arc::clone(only)),
             (None, _) => Err(CallProblem::Invalid("no configuration can place this call".to_owned())),
-            (Some(_), Some(_)) => {
-                Err(CallProblem::Invalid("several configurations can place this call; name one in `configuration`".to_owned()))
-            }
+            (Some(_), Some(_)) => Err(CallProblem::Invalid(
+                "several configurations can place this call; name one in `configuration`".to_owned(),
+            )),
         }
     }
 

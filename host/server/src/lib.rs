@@ -16,6 +16,8 @@ mod metrics;
 mod outbound;
 mod rollout;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod webhooks;
 
 use std::ops::Deref;

@@ -28,7 +28,9 @@ struct Key {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// The file is not what this host writes.
-    #[error("the key file {0} is damaged: it should hold an id and 64 hexadecimal digits. Restore it from your backup.")]
+    #[error(
+        "the key file {0} is damaged: it should hold an id and 64 hexadecimal digits. Restore it from your backup."
+    )]
     Damaged(String),
     /// The file could not be read or written.
     #[error("the key file {path} cannot be used: {error}")]
@@ -81,7 +83,8 @@ impl Keyring {
 
     /// A key for another purpose, which tells nothing about this one.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.0.first().map(|key| key.bytes).unwrap_or_default());
+        let key =
+            ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.0.first().map(|key| key.bytes).unwrap_or_default());
         let mut derived = [0; 32];
         derived.copy_from_slice(ring::hmac::sign(&key, purpose.as_bytes()).as_ref());
         derived

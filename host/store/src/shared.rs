@@ -67,7 +67,12 @@ impl Shared {
     ///
     /// # Errors
     /// None in process.
-    pub async fn put_media_grant(&self, token: [u8; 32], grant: MediaGrant, lasting: Duration) -> Result<(), StoreError> {
+    pub async fn put_media_grant(
+        &self,
+        token: [u8; 32],
+        grant: MediaGrant,
+        lasting: Duration,
+    ) -> Result<(), StoreError> {
         let now = Instant::now();
         lock(&self.0.grants).put(token, grant, now + lasting, now);
         Ok(())

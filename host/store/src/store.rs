@@ -81,7 +81,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn meta_set(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        let sql =
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         sqlx::query(sql).bind(key).bind(value).execute(&self.pool).await?;
         Ok(())
     }

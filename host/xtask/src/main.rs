@@ -4,6 +4,7 @@
 //! which goes into the toolchain when it is missing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "telling what happens is this program's job")]
 
+mod apt;
 mod component;
 mod plugins;
 mod run;
@@ -19,7 +20,8 @@ const HELP: &str = "\
 cargo xtask build          build the plugins and target/release/jackfield
 cargo xtask demo [--keep]  a phone call through a plugin that is swapped in mid-call
 cargo xtask test           every check and every test
-cargo xtask bench [NAME]   all, calls, webhooks, adapter, swap, start or memory
+cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start or memory
+cargo xtask plugins        only the plugins, into target/plugins
 cargo xtask help           this text";
 
 /// The crates that one build holds. Always all of them, also for one program: the features of shared crates are then
@@ -31,8 +33,9 @@ fn main() -> ExitCode {
     let (task, rest) = arguments.split_first().map_or(("help", &[][..]), |(task, rest)| (task.as_str(), rest));
     let outcome = match task {
         "build" => build(),
-        "demo" => build_and_run("demo", rest),
-        "bench" => build_and_run("bench", rest),
+        "plugins" => plugins::build_all(),
+        "demo" => build_and_become("demo", rest),
+        "bench" => build_and_become("bench", rest),
         "test" => test::all(),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
@@ -62,10 +65,10 @@ fn build_program(name: &str) -> Result<()> {
     run::cargo(&[&["build"], &EVERYTHING[..], &["--bin", name]].concat())
 }
 
-fn build_and_run(name: &str, arguments: &[String]) -> Result<()> {
+fn build_and_become(name: &str, arguments: &[String]) -> Result<()> {
     build()?;
     build_program(name)?;
-    run::program(&target().join("release").join(name), arguments, &environment())
+    run::become_program(&target().join("release").join(name), arguments, &environment())
 }
 
 /// Tells programs and tests where the built things are.

@@ -1,28 +1,22 @@
 //! Builds every folder in `plugins/` into a component.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::{component, root, run, target, wasm_target};
 
-/// Guests need little stack, and each media stream has one.
-const STACK: &str = "-Clink-arg=-zstack-size=65536";
-
 pub(crate) fn build_all() -> Result<()> {
     wasm_target::ensure()?;
     let names = names()?;
     run::step(&format!("building plugins: {}", names.join(", ")));
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--profile", "plugin", "--target", wasm_target::TRIPLE]).current_dir(root());
+    let mut cargo = run::cargo_command();
+    cargo.args(["build", "--profile", "plugin", "--target", wasm_target::TRIPLE]);
     for name in &names {
         cargo.args(["--package", &format!("plugin-{name}")]);
     }
-    // The same bytes wherever they are built.
-    let remap = format!("--remap-path-prefix={}=/jackfield {STACK}", root().display());
-    run::checked(cargo.env("RUSTFLAGS", remap))?;
+    run::checked(cargo.env("CARGO_ENCODED_RUSTFLAGS", flags().join("\x1f")))?;
     let modules = target().join(wasm_target::TRIPLE).join("plugin");
     for name in &names {
         let module = modules.join(format!("plugin_{}.wasm", name.replace('-', "_")));
@@ -35,7 +29,20 @@ pub(crate) fn build_all() -> Result<()> {
     Ok(())
 }
 
-fn names() -> Result<Vec<String>> {
+/// What the compiler is told for plugins. Guests need little stack, and each media stream has one; and the bytes are the
+/// same wherever the repository and the crates it uses lie.
+pub(crate) fn flags() -> Vec<String> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))).unwrap_or_default();
+    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut registries: Vec<PathBuf> = registries.collect();
+    registries.sort();
+    let folders = registries.into_iter().map(|folder| (folder, "/crates")).chain([(root(), "/jackfield")]);
+    let remap = |(folder, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", folder.display());
+    std::iter::once("-Clink-arg=-zstack-size=65536".to_owned()).chain(folders.map(remap)).collect()
+}
+
+pub(crate) fn names() -> Result<Vec<String>> {
     let folder = root().join("plugins");
     let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
     let mut names: Vec<String> = entries

@@ -1,12 +1,12 @@
 //! Every check and every test, in the order in which they fail fastest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{EVERYTHING, build, environment, root, run, target};
+use crate::{EVERYTHING, build, environment, plugins, root, run, target, wasm_target};
 
 /// Twilio's own library: an oracle for signatures and markup that shares no code with us.
 const ORACLES: [&str; 1] = ["twilio==9.13.0"];
@@ -19,12 +19,14 @@ pub(crate) fn all() -> Result<()> {
     timed("lints", || {
         run::cargo(&["clippy", "--quiet", "--package", "xtask", "--all-targets", "--", "-D", "warnings"])?;
         let all = [&["clippy", "--quiet", "--all-targets"], &EVERYTHING[..], &["--", "-D", "warnings"]];
-        run::cargo(&all.concat())
+        run::cargo(&all.concat())?;
+        lint_guests()
     })?;
     timed("licences, bans and advisories", deny)?;
     let python = timed("oracles", oracles)?;
     timed("tests of xtask", || run::cargo(&["test", "--quiet", "--package", "xtask"]))?;
     timed("tests", || tests(&python))?;
+    timed("documentation", documentation)?;
     run::step(&format!("all passed in {} s", began.elapsed().as_secs()));
     Ok(())
 }
@@ -37,13 +39,27 @@ fn timed<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(outcome)
 }
 
-fn tests(python: &PathBuf) -> Result<()> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.arg("test").args(EVERYTHING).arg("--no-fail-fast").current_dir(root());
-    for (name, value) in environment() {
-        command.env(name, value);
+/// Plugins once more, as what they are built for: some of their code exists only there.
+fn lint_guests() -> Result<()> {
+    let mut cargo = run::cargo_command();
+    cargo.args(["clippy", "--quiet", "--profile", "plugin", "--target", wasm_target::TRIPLE]);
+    for name in plugins::names()? {
+        cargo.args(["--package", &format!("plugin-{name}")]);
     }
-    run::checked(command.env("JACKFIELD_PYTHON", python))
+    run::checked(cargo.args(["--", "-D", "warnings"]).env("CARGO_ENCODED_RUSTFLAGS", plugins::flags().join("\x1f")))
+}
+
+fn tests(python: &Path) -> Result<()> {
+    let mut cargo = run::cargo_command();
+    cargo.arg("test").args(EVERYTHING).arg("--no-fail-fast");
+    cargo.envs(environment()).env("RUST_BACKTRACE", "1").env("JACKFIELD_PYTHON", python);
+    run::checked(&mut cargo)
+}
+
+fn documentation() -> Result<()> {
+    let mut cargo = run::cargo_command();
+    cargo.args(["doc", "--quiet", "--no-deps"]).args(EVERYTHING);
+    run::checked(cargo.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// A Python of our own with the providers' libraries.
@@ -57,22 +73,31 @@ fn oracles() -> Result<PathBuf> {
     let make = || run::quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
     if make().is_err() {
         run::step("installing python3-venv");
-        run::checked(Command::new("apt-get").args(["-qq", "update"]))?;
-        run::checked(Command::new("apt-get").args(["-qq", "install", "--yes", "python3-venv"]))?;
+        run::checked(&mut as_root(&["apt-get", "-qq", "update"])?)?;
+        run::checked(&mut as_root(&["apt-get", "-qq", "install", "--yes", "python3", "python3-venv"])?)?;
         make()?;
     }
-    run::checked(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(ORACLES))?;
+    run::checked(
+        Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(ORACLES),
+    )?;
     Ok(python)
+}
+
+fn as_root(words: &[&str]) -> Result<Command> {
+    let is_root = run::quietly(Command::new("id").arg("-u"))?.trim() == "0";
+    let mut command = Command::new(if is_root { "env" } else { "sudo" });
+    command.args(words);
+    Ok(command)
 }
 
 fn deny() -> Result<()> {
     let tools = target().join("tools");
     let program = tools.join("bin/cargo-deny");
     if !program.exists() {
-        run::step("building cargo-deny (once)");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        run::step("building cargo-deny (once, about two minutes)");
+        let mut cargo = run::cargo_command();
         cargo.args(["install", "cargo-deny", "--quiet", "--locked", "--version", DENY, "--root"]).arg(&tools);
-        run::checked(cargo.current_dir(root()))?;
+        run::checked(&mut cargo)?;
     }
     let check = |what: &[&str]| {
         let mut command = Command::new(&program);

@@ -64,8 +64,9 @@ pub(crate) fn load(
 }
 
 fn defaults() -> Result<Table, ConfigError> {
-    DEFAULTS.parse().map_err(|error: toml::de::Error| {
-        ConfigError::Syntax { path: "in the binary".to_owned(), error: error.to_string() }
+    DEFAULTS.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
+        path: "in the binary".to_owned(),
+        error: error.to_string(),
     })
 }
 

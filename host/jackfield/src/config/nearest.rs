@@ -36,7 +36,9 @@ mod tests {
 
     #[test]
     fn distance_counts_letters() {
-        for (one, other, letters) in [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("", "abc", 3), ("kitten", "sitting", 3)] {
+        for (one, other, letters) in
+            [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("", "abc", 3), ("kitten", "sitting", 3)]
+        {
             assert_eq!(distance(one, other), letters, "{one} {other}");
         }
     }

@@ -59,6 +59,7 @@ struct Egress {
     connect_ms: u64,
     total_ms: u64,
     response_bytes: usize,
+    #[serde(deserialize_with = "urls")]
     danger_routes: BTreeMap<String, Url>,
     danger_allow_private: bool,
 }
@@ -107,7 +108,9 @@ impl Settings {
             public_url(&self.public_url)?;
         }
         if !self.admin_token.is_empty() && self.admin_token.len() < SHORTEST_TOKEN {
-            return wrong(format!("`admin_token` has fewer than {SHORTEST_TOKEN} characters; take a longer one, or leave it empty and one is made"));
+            return wrong(format!(
+                "`admin_token` has fewer than {SHORTEST_TOKEN} characters; take a longer one, or leave it empty and one is made"
+            ));
         }
         let least_one = [
             ("limits.calls", self.limits.calls),
@@ -132,7 +135,9 @@ impl Settings {
         let Some(path) = url.strip_prefix("sqlite:") else {
             // A URL may hold a password: its scheme must do.
             let scheme = url.split(':').next().unwrap_or_default();
-            return Err(ConfigError::Value(format!("`database_url` (DATABASE_URL) is a {scheme} URL, and this build takes sqlite:PATH only: change it, or leave it empty")));
+            return Err(ConfigError::Value(format!(
+                "`database_url` (DATABASE_URL) is a {scheme} URL, and this build takes sqlite:PATH only: change it, or leave it empty"
+            )));
         };
         let path = path.split('?').next().unwrap_or_default();
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -215,4 +220,13 @@ fn public_url(text: &str) -> Result<(), ConfigError> {
             "`public_url` is not an address such as https://gw.example.net, without query or credentials".to_owned(),
         )),
     }
+}
+
+fn urls<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Url>, D::Error> {
+    let written = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let parse = |(host, text): (String, String)| match Url::parse(&text) {
+        Ok(url) => Ok((host, url)),
+        Err(error) => Err(serde::de::Error::custom(format!("`{text}` for {host} is no URL: {error}"))),
+    };
+    written.into_iter().map(parse).collect()
 }

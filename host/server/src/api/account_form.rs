@@ -30,11 +30,7 @@ pub(crate) struct Filled {
 }
 
 /// Checks a form. Masks stand for what is stored.
-pub(crate) fn fill(
-    provider: &Provider,
-    sent: &Sent,
-    stored: Option<&Configuration>,
-) -> Result<Filled, Vec<Wrong>> {
+pub(crate) fn fill(provider: &Provider, sent: &Sent, stored: Option<&Configuration>) -> Result<Filled, Vec<Wrong>> {
     let mut filled = Filled::default();
     let mut wrong = unknown(provider, sent);
     for field in &provider.fields {
@@ -240,7 +236,8 @@ mod tests {
 
     #[test]
     fn every_field_that_is_wrong_is_named_at_once() {
-        let form = json!({ "detect": "maybe", "region": "mars", "port": "x", "shown": "made up", "more": 1, "pem": [] });
+        let form =
+            json!({ "detect": "maybe", "region": "mars", "port": "x", "shown": "made up", "more": 1, "pem": [] });
         let named = wrong(form, None);
         assert_eq!(named, ["more", "sid", "token", "detect", "region", "port", "shown", "pem"]);
         assert_eq!(wrong(json!({ "sid": "a\r\nb", "token": "x".repeat(5_000) }), None), ["sid", "token"]);

@@ -37,7 +37,8 @@ pub(crate) async fn place(
     let slot = app.answered().slot(&headers, &fingerprint, Instant::now())?;
     // A task of its own: an operator who breaks off must not leave an order half carried out.
     let work = tokio::spawn(carry_out(app, order, slot));
-    let call = work.await.map_err(|_| Problem::new(Kind::Internal, "the host failed; GET calls shows what came of it"))??;
+    let call =
+        work.await.map_err(|_| Problem::new(Kind::Internal, "the host failed; GET calls shows what came of it"))??;
     let location = format!("/api/v1/calls/{}", call["id"].as_str().unwrap_or_default());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(call)).into_response())
 }
@@ -79,7 +80,9 @@ async fn carry_out(app: App, order: PlaceOrder, slot: Option<Slot>) -> Result<Va
     match &*answer {
         Some(Answer::Done(call)) => return Ok(call.clone()),
         Some(Answer::Unknown(why)) => {
-            let detail = format!("an earlier order with this Idempotency-Key may have been carried out ({why}); look at GET calls, then take a new key");
+            let detail = format!(
+                "an earlier order with this Idempotency-Key may have been carried out ({why}); look at GET calls, then take a new key"
+            );
             return Err(Problem::new(Kind::Conflict, detail));
         }
         None => {}

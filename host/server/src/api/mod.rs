@@ -32,5 +32,9 @@ pub(crate) use routes::router;
 fn name(field: &str, typed: &str) -> Result<String, Problem> {
     let typed = typed.trim();
     let fits = (1..=100).contains(&typed.chars().count()) && !typed.chars().any(char::is_control);
-    if fits { Ok(typed.to_owned()) } else { Err(Problem::invalid(format!("`{field}` has 1 to 100 characters in one line"))) }
+    if fits {
+        Ok(typed.to_owned())
+    } else {
+        Err(Problem::invalid(format!("`{field}` has 1 to 100 characters in one line")))
+    }
 }

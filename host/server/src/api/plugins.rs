@@ -33,7 +33,8 @@ pub(crate) async fn upload(State(app): State<App>, Path(name): Path<String>, req
     // A task of its own: what is recorded is also promoted, even if the sender breaks off in between.
     let rollout = app.rollout.clone();
     let work = tokio::spawn(async move { rollout.admit(&name, bytes, "api").await });
-    let admission = work.await.map_err(|_| Problem::new(Kind::Internal, "the checks failed; the old build serves on"))??;
+    let admission =
+        work.await.map_err(|_| Problem::new(Kind::Internal, "the checks failed; the old build serves on"))??;
     Ok(axum::Json(json!(admission)))
 }
 

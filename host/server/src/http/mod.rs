@@ -10,6 +10,8 @@ mod doors;
 mod guard;
 mod proxies;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use body::{BodyRefusal, read_body, read_within};
 pub(crate) use doors::{Doors, bucket};

@@ -30,11 +30,16 @@ pub(crate) struct Front {
 
 /// Serves until the drain has come to its last phase and every request that had begun is answered.
 pub async fn serve(listener: TcpListener, app: App) {
+    let router = api::router(&app);
+    serve_routes(listener, app, router).await;
+}
+
+pub(super) async fn serve_routes(listener: TcpListener, app: App, router: Router) {
     let limits = &app.settings.limits;
     let doors = Doors::new(limits.connections, limits.connections_per_address, app.settings.trusted_proxies.clone());
     app.metrics.watch_connections(doors.clone());
     let mut phase = app.drain.watch();
-    let front = Arc::new(Front { router: api::router(&app), builder: builder(&app), app });
+    let front = Arc::new(Front { router, builder: builder(&app), app });
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use jackfield_egress::Egress;
-use jackfield_plugins::types::{
-    Binding, Call as GuestCall, Fault, Inspection, NumberPage, PlaceRequest, Placed,
-};
+use jackfield_plugins::types::{Binding, Call as GuestCall, Fault, Inspection, NumberPage, PlaceRequest, Placed};
 use jackfield_plugins::{CallsGuest, Generation, GuestError};
 use jackfield_store::Configuration;
 

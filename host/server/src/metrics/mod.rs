@@ -256,9 +256,7 @@ fn render_plugins(page: &mut Exposition, app: &App) {
     }
     page.counter("jackfield_plugin_faults_total", "What went wrong in a generation's guests.");
     for (plugin, known) in generations() {
-        for (kind, value) in
-            [("trap", known.traps), ("deadline", known.deadlines), ("bad_result", known.bad_results)]
-        {
+        for (kind, value) in [("trap", known.traps), ("deadline", known.deadlines), ("bad_result", known.bad_results)] {
             let [plugin, generation] = labels(&plugin.name, &known.digest);
             page.sample_of(&[plugin, generation, ("kind", kind.to_owned())], value);
         }

@@ -124,7 +124,12 @@ fn candidates(
         (_, _, Some(called)) => directory.number(&configuration.id, called).is_some(),
         _ => true,
     };
-    directory.configurations_of(provider).filter(|configuration| fits(configuration)).take(CANDIDATES).cloned().collect()
+    directory
+        .configurations_of(provider)
+        .filter(|configuration| fits(configuration))
+        .take(CANDIDATES)
+        .cloned()
+        .collect()
 }
 
 type Proven = Result<(Account, Option<String>), &'static str>;

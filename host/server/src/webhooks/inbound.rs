@@ -88,9 +88,7 @@ async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<R
         Inserted::New(call) => {
             if !app.calls.has_room() {
                 app.calls.refused_for_room(&call).await;
-                return answer::checked(
-                    genuine.reply(Some(&guest_call(&call)), &Action::Reject(RejectReason::Busy))?,
-                );
+                return answer::checked(genuine.reply(Some(&guest_call(&call)), &Action::Reject(RejectReason::Busy))?);
             }
             app.calls.begin(call.clone(), genuine.generation().pin(), Arc::clone(&genuine.configuration));
             call

@@ -1,0 +1,233 @@
+//! What every route has in common.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower_service::Service;
+
+use super::routes::{Access, OPENAPI, router, table};
+use crate::App;
+use crate::http::Client;
+use crate::testing::{TOKEN, app, app_with};
+
+struct Answer {
+    status: StatusCode,
+    kind: String,
+    allow: String,
+    retry_after: String,
+    body: Value,
+}
+
+async fn ask(app: &App, request: Request<Body>) -> Answer {
+    let mut request = request;
+    request.extensions_mut().insert(Client(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    let response: Response<_> = router(app).call(request).await.unwrap();
+    let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let (kind, allow, retry_after) = (text(header::CONTENT_TYPE), text(header::ALLOW), text(header::RETRY_AFTER));
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Answer { status, kind, allow, retry_after, body }
+}
+
+async fn send(app: &App, method: &str, path: &str, body: Value) -> Answer {
+    let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+    let request = request.header("content-type", "application/json");
+    ask(app, request.body(Body::from(if body.is_null() { String::new() } else { body.to_string() })).unwrap()).await
+}
+
+#[test]
+fn the_document_and_the_table_name_the_same_routes_with_the_same_access() {
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let open = operation["security"].as_array().is_some_and(Vec::is_empty);
+            described.insert((method.to_uppercase(), path.clone(), open));
+        }
+    }
+    let routed: BTreeSet<_> = table()
+        .iter()
+        .map(|route| (route.method.to_owned(), route.path.to_owned(), route.access != Access::Admin))
+        .collect();
+    assert_eq!(described, routed);
+    assert_eq!(routed.len(), table().len(), "a route is in the table twice");
+}
+
+#[test]
+fn the_document_refers_to_nothing_that_is_not_in_it() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| match (key.as_str(), value) {
+                ("$ref", Value::String(target)) => found.push(target.clone()),
+                _ => references(value, found),
+            }),
+            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 50);
+    for target in found {
+        assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn every_admin_route_wants_the_token_and_says_so_in_a_problem() {
+    let (app, _folder) = app_with(|settings| settings.limits.failed_auth_per_minute = 10_000).await;
+    for route in table().into_iter().filter(|route| route.access == Access::Admin) {
+        for token in ["", "Bearer ", "Bearer wrong", "Basic d3Jvbmc6d3Jvbmc=", TOKEN] {
+            let mut request = Request::builder().method(route.method).uri(route.path.replace(['{', '}'], "x"));
+            if !token.is_empty() {
+                request = request.header("authorization", token);
+            }
+            let answer = ask(&app, request.body(Body::empty()).unwrap()).await;
+            let about = format!("{} {} {token}", route.method, route.path);
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{about}");
+            assert_eq!(answer.kind, "application/problem+json", "{about}");
+            assert_eq!(answer.body["type"], "urn:jackfield:problem:unauthorized", "{about}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_guesses_is_locked_out_even_with_the_right_token() {
+    let (app, _folder) = app().await;
+    let guess = |token: &str| {
+        let request = Request::builder().uri("/api/v1/agents").header("authorization", format!("Bearer {token}"));
+        request.body(Body::empty()).unwrap()
+    };
+    for number in 0..10 {
+        assert_eq!(ask(&app, guess(&format!("guess {number}"))).await.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(ask(&app, guess("one too many")).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let answer = ask(&app, guess(TOKEN)).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.retry_after, answer.body["detail"].as_str().unwrap().split(' ').nth_back(1).unwrap());
+    assert_eq!(ask(&app, Request::builder().uri("/healthz").body(Body::empty()).unwrap()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_lead_nowhere_are_problems() {
+    let (app, _folder) = app().await;
+    let nowhere = send(&app, "GET", "/api/v1/nothing", Value::Null).await;
+    assert_eq!((nowhere.status, nowhere.kind.as_str()), (StatusCode::NOT_FOUND, "application/problem+json"));
+    for (method, path) in [("PATCH", "/api/v1/agents"), ("TRACE", "/healthz"), ("DELETE", "/api/v1/calls/x")] {
+        let wrong = send(&app, method, path, Value::Null).await;
+        assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        assert!(wrong.allow.contains("GET"), "{method} {path}: {}", wrong.allow);
+        assert_eq!(wrong.body["type"], "urn:jackfield:problem:method-not-allowed", "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_json_of_its_size_and_says_nothing_more_than_is_asked_for() {
+    let (app, _folder) = app().await;
+    let post = |kind: Option<&str>, body: String| {
+        let mut request = Request::builder().method("POST").uri("/api/v1/agents");
+        request = request.header("authorization", format!("Bearer {TOKEN}"));
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        request.body(Body::from(body)).unwrap()
+    };
+    let json = Some("application/json; charset=utf-8");
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    let agent = r#"{"name":"a","connector":"echo""#;
+    for (kind, body, status) in [
+        (None, format!("{agent}}}"), 415),
+        (Some("text/plain"), format!("{agent}}}"), 415),
+        (json, String::new(), 400),
+        (json, "{".to_owned(), 400),
+        (json, format!("{agent},\"tenant_id\":1}}"), 400),
+        (json, format!("{agent},\"name\":\"b\"}}"), 400),
+        (json, format!("{agent},\"settings\":{{\"a\":{deep}}}}}"), 400),
+        (json, format!("{agent},\"settings\":[]}}"), 400),
+        (json, format!("{agent}}}{}", " ".repeat(256 << 10)), 413),
+        (json, r#"{"name":"a","connector":"telepathy"}"#.to_owned(), 422),
+        (json, r#"{"name":"a","connector":"websocket"}"#.to_owned(), 422),
+        (json, r#"{"name":"a","connector":"websocket","url":"https://bot.example"}"#.to_owned(), 422),
+        (json, r#"{"name":"a\nb","connector":"echo"}"#.to_owned(), 422),
+        (json, format!("{agent}}}"), 201),
+        (json, format!("{agent}}}"), 409),
+    ] {
+        let about = format!("{kind:?} {}", body.get(..80).unwrap_or(&body));
+        let answer = ask(&app, post(kind, body)).await;
+        assert_eq!(answer.status.as_u16(), status, "{about}: {}", answer.body);
+        assert!(status == 201 || answer.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{about}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_added_shown_replaced_and_removed() {
+    let (app, _folder) = app().await;
+    let bot = json!({ "name": "bot", "connector": "websocket", "url": "wss://bot.example/", "settings": { "a": 1 } });
+    let made = send(&app, "POST", "/api/v1/agents", bot).await.body;
+    let path = format!("/api/v1/agents/{}", made["id"].as_str().unwrap());
+    assert_eq!(send(&app, "GET", &path, Value::Null).await.body, made);
+    let replaced = send(&app, "PUT", &path, json!({ "name": "echo", "connector": "echo" })).await;
+    assert_eq!(
+        (replaced.status, &replaced.body["url"], &replaced.body["settings"]),
+        (StatusCode::OK, &Value::Null, &json!({}))
+    );
+    assert_eq!(send(&app, "DELETE", &path, Value::Null).await.status, StatusCode::NO_CONTENT);
+    for method in ["GET", "DELETE"] {
+        assert_eq!(send(&app, method, &path, Value::Null).await.status, StatusCode::NOT_FOUND, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn what_depends_on_something_missing_says_what() {
+    let (app, _folder) = app().await;
+    for (path, body, word) in [
+        ("/api/v1/telephony/configurations", json!({ "name": "a", "provider": "acme", "fields": {} }), "acme"),
+        ("/api/v1/telephony/numbers", json!({ "number": "+14155550123", "configuration": "nobody" }), "nobody"),
+        ("/api/v1/calls", json!({ "agent": "nobody", "to": "+14155550123" }), "nobody"),
+        ("/api/v1/calls", json!({ "agent": "nobody", "to": "not a number" }), "to"),
+    ] {
+        let answer = send(&app, "POST", path, body).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {}", answer.body);
+        assert!(answer.body["detail"].as_str().unwrap().contains(word), "{path}: {}", answer.body);
+    }
+    for path in
+        ["/api/v1/calls/call_x/hangup", "/api/v1/plugins/acme/rollback", "/api/v1/telephony/configurations/x/probe"]
+    {
+        assert_eq!(send(&app, "POST", path, Value::Null).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_upload_is_wasm_of_its_size_and_a_refusal_names_the_stage() {
+    let (app, _folder) = app().await;
+    let put = |kind: &str, body: Vec<u8>| {
+        let request = Request::builder().method("PUT").uri("/api/v1/plugins/acme").header("content-type", kind);
+        request.header("authorization", format!("Bearer {TOKEN}")).body(Body::from(body)).unwrap()
+    };
+    assert_eq!(ask(&app, put("text/plain", vec![0])).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(ask(&app, put("application/wasm", vec![0; (64 << 10) + 1])).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let refused = ask(&app, put("application/octet-stream", b"not wasm".to_vec())).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused.body["type"], "urn:jackfield:problem:plugin-refused");
+    assert_eq!(refused.body["stage"], refused.body["stages"].as_array().unwrap().last().unwrap()["stage"]);
+}
+
+#[tokio::test]
+async fn a_draining_host_is_alive_and_not_ready_and_places_no_call() {
+    let (app, _folder) = app().await;
+    app.drain.begin();
+    assert_eq!(send(&app, "GET", "/healthz", Value::Null).await.status, StatusCode::OK);
+    let ready = send(&app, "GET", "/readyz", Value::Null).await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ready.body["reasons"].to_string().contains("draining"), "{}", ready.body);
+    let order = json!({ "agent": "echo", "to": "+14155550123" });
+    let refused = send(&app, "POST", "/api/v1/calls", order).await;
+    assert_eq!((refused.status, refused.retry_after.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "5"));
+}
