@@ -2,8 +2,10 @@
 
 /// Exports a plugin: its type, and the interfaces it has.
 ///
-/// ```ignore
-/// jackfield_sdk::export!(Twilio: manifest, webhooks, calls, media);
+/// ```
+/// struct Mine;
+/// // impl Manifest for Mine { … }, and so on
+/// jackfield_sdk::export!(Mine: manifest, webhooks, calls, media);
 /// ```
 ///
 /// Natively it expands to nothing, so that several plugins can be linked into one test.

@@ -75,22 +75,28 @@ impl HostOptions {
         self
     }
 
-    fn command(&self, folder: &Path) -> Command {
+    /// With the settings of these options alone: what the shell has must not leak in.
+    fn bare_command(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.binary);
-        // What the shell has must not leak in; a test says all it means.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("JACKFIELD_")) {
             command.env_remove(name);
         }
         command
-            .arg("serve")
             .current_dir(folder)
             .env_remove("DATABASE_URL")
             .env_remove("REDIS_URL")
+            .env("JACKFIELD_DATA", folder.join("data"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = self.bare_command(folder);
+        command
+            .arg("serve")
             .env("JACKFIELD_LISTEN", "127.0.0.1:0")
             .env("JACKFIELD_PUBLIC_URL", PUBLIC_URL)
             .env("JACKFIELD_ADMIN_TOKEN", &self.admin_token)
-            .env("JACKFIELD_DATA", folder.join("data"))
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -140,9 +146,7 @@ impl HostOptions {
         if !self.settings.is_empty() {
             std::fs::write(folder.path().join("jackfield.toml"), &self.settings)?;
         }
-        let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(folder.path()).env("JACKFIELD_DATA", folder.path().join("data"));
-        let ended = command.envs(self.environment.iter().map(|(name, value)| (name, value))).output()?;
+        let ended = self.bare_command(folder.path()).args(arguments).output()?;
         let text = [ended.stdout, ended.stderr].concat();
         Ok((ended.status.code(), String::from_utf8_lossy(&text).into_owned()))
     }

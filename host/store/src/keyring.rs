@@ -161,7 +161,7 @@ mod tests {
         let keyring = Keyring::from_bytes("k1", [1; 32]);
         let sealed = keyring.seal("cfg_1/twilio/auth_token", "secret").unwrap();
         assert!(matches!(keyring.open("cfg_2/twilio/auth_token", &sealed), Err(KeyringError::Tampered)));
-        let mut changed = sealed.clone();
+        let mut changed = sealed;
         changed.pop();
         assert!(keyring.open("cfg_1/twilio/auth_token", &changed).is_err());
     }

@@ -40,7 +40,7 @@ pub(crate) fn ensure() -> Result<()> {
             Ok(()) => tried.push(format!("{name}: it said yes and brought nothing")),
             Err(error) => tried.push(format!("{name}: {error:#}")),
         }
-        eprintln!("   did not work: {}", tried.last().map_or("", String::as_str));
+        eprintln!("   {name}: did not work");
     }
     bail!(
         "there is no standard library for {TRIPLE}, which plugins need, and it could not be got ({}). Run `rustup target add {TRIPLE}` \
@@ -95,6 +95,9 @@ fn rustc() -> OsString {
 
 /// With a time limit: where the release server is out of reach, some networks never say so.
 fn by_rustup(_: &Toolchain) -> Result<()> {
+    if Command::new("rustup").arg("--version").output().is_err() {
+        bail!("it is not installed");
+    }
     let mut command = run::limited(60, "rustup");
     run::quietly(command.args(["target", "add", TRIPLE]).env("RUSTUP_MAX_RETRIES", "1")).map(drop)
 }
@@ -173,6 +176,9 @@ fn apt_settings(work: &Path) -> String {
          Dir::State::Lists \"{work}/lists\";\n\
          Dir::Cache \"{work}/cache\";\n\
          APT::Sandbox::User \"root\";\n\
+         APT::Update::Error-Mode \"any\";\n\
+         Acquire::Retries \"1\";\n\
+         Acquire::http::Timeout \"15\";\n\
          #clear APT::Update::Post-Invoke;\n\
          #clear APT::Update::Post-Invoke-Success;\n"
     )

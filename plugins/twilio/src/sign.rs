@@ -41,9 +41,10 @@ fn malformed(what: &str) -> Disproof {
 /// Which hash and which secrets. An unknown algorithm is refused, never guessed.
 fn scheme(account: &Account, request: &Request) -> Result<(Hash, Vec<&'static str>), Disproof> {
     let settings = optional_security_header(request, SETTINGS)?.unwrap_or_default();
-    let algorithm = settings.split(',').find_map(|part| part.trim().strip_prefix("algorithm="));
-    let (hash, keys) = match algorithm {
-        None => (Hash::Sha1, &[AUTH_TOKEN, AUTH_TOKEN_SECONDARY][..]),
+    let mut named = settings.split(',').filter_map(|part| part.split_once('='));
+    let algorithm = named.find(|(name, value)| name.trim() == "algorithm" && !value.trim().is_empty());
+    let (hash, keys) = match algorithm.map(|(_, value)| value.trim().to_ascii_uppercase()).as_deref() {
+        None | Some("HMAC_SHA1") => (Hash::Sha1, &[AUTH_TOKEN, AUTH_TOKEN_SECONDARY][..]),
         Some("HMAC_SHA256") => (Hash::Sha256, &[SHARED_KEY][..]),
         Some(_) => return Err(malformed("an unknown signature algorithm")),
     };

@@ -1,6 +1,6 @@
 //! The demo's three calls.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ pub(crate) struct Live {
     id: String,
     generation: String,
     stream: MediaStream,
+    began: Instant,
 }
 
 /// The first call: half of the sentence on the old plugin, the swap, and the other half.
@@ -30,12 +31,16 @@ pub(crate) async fn first(stage: &mut Stage) -> Result<Live> {
     stage.timeline.said("caller", "agent", "presses 5");
     // The swap runs beside the speech: nobody waits for it.
     let (api, bytes) = (stage.api.clone(), stage.next_build.clone());
-    let swap = tokio::spawn(async move { api.put_plugin("twilio", bytes).await });
+    let asked = Instant::now();
+    let swap = tokio::spawn(async move { (api.put_plugin("twilio", bytes).await, asked.elapsed()) });
     stage.timeline.said("operator", "host", "PUT plugins/twilio, a new build, while the caller speaks on");
     live.stream.speak(after).await;
-    let swapped = swap.await?.and_then(|answer| answer.expect(200))?;
+    let (swapped, took) = swap.await?;
+    let swapped = swapped?.expect(200)?;
     let digest = swapped["digest"].as_str().context("the answer to PUT names no digest")?.to_owned();
-    stage.timeline.note("host", &format!("new calls begin on {}; {}", short(&digest), stages(&swapped)));
+    let what =
+        format!("new calls begin on {}, {} ms after the PUT: {}", short(&digest), took.as_millis(), stages(&swapped));
+    stage.timeline.said("host", "operator", &what);
     stage.timeline.check(digest != live.generation, "the new build is another generation");
     still_on(stage, &live, "after the swap the first call is still on its own generation").await?;
     Ok(live)
@@ -62,6 +67,7 @@ pub(crate) async fn end_both(stage: &mut Stage, mut first: Live, mut second: Liv
     for live in [&first, &second] {
         live.stream.hang_up();
         stage.timeline.said("caller", "host", &format!("hangs up ({})", live.id));
+        report_end(stage, live).await?;
     }
     let heard = first.stream.heard();
     let bytes: Vec<u8> = heard.audio.iter().flat_map(|passed| passed.bytes.clone()).collect();
@@ -109,6 +115,16 @@ pub(crate) async fn outbound(stage: &mut Stage) -> Result<()> {
     ended(stage, &id, "completed").await
 }
 
+/// The number's own status callback: it is over, and how long it was.
+async fn report_end(stage: &mut Stage, live: &Live) -> Result<()> {
+    let seconds = live.began.elapsed().as_secs().max(1).to_string();
+    let url = stage.carrier.shared_inbound_url();
+    let report = stage.carrier.status_webhook(&url, &live.leg, "completed", 1, &[("CallDuration", &seconds)]);
+    let answer = stage.carrier.post(&report).await?;
+    stage.timeline.check(answer.status / 100 == 2, &format!("Twilio reports completed after {seconds} s"));
+    Ok(())
+}
+
 async fn put_through(stage: &mut Stage, caller: &str, which: &str) -> Result<Live> {
     let leg = Leg::inbound(caller, NUMBER);
     let what = format!("the {which} call: {caller} rings {NUMBER}, a signed webhook");
@@ -120,7 +136,7 @@ async fn put_through(stage: &mut Stage, caller: &str, which: &str) -> Result<Liv
     let what = format!("connect a stream (call {id}, generation {})", short(&generation));
     stage.timeline.said("host", "Twilio", &what);
     let stream = stage.carrier.open_stream(&leg, &verb).await?;
-    Ok(Live { leg, id, generation, stream })
+    Ok(Live { leg, id, generation, stream, began: Instant::now() })
 }
 
 async fn still_on(stage: &mut Stage, live: &Live, what: &str) -> Result<()> {
@@ -147,7 +163,9 @@ async fn ended(stage: &mut Stage, id: &str, status: &str) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    let what = format!("call {id} is {} ({})", call["status"], call["end_reason"].as_str().unwrap_or("no reason"));
+    let word = |field: &str| call[field].as_str().unwrap_or("?").to_owned();
+    let (is, by, on) = (word("status"), word("end_reason"), word("generation"));
+    let what = format!("call {id}: {is}, ended by {by}, {} s, on {}", call["duration_s"], short(&on));
     stage.timeline.check(call["status"] == status, &what);
     Ok(())
 }

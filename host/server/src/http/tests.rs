@@ -176,7 +176,7 @@ async fn one_address_gets_its_share_of_connections_and_no_more() {
     for socket in &mut held {
         socket.write_all(&post_with("content-length: 1\r\n", "")).await.unwrap();
     }
-    while server.app.metrics.render(&server.app).contains("jackfield_http_connections 2\n") == false {
+    while !server.app.metrics.render(&server.app).contains("jackfield_http_connections 2\n") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(server.say(&post_with("content-length: 1\r\n", "a")).await, "");
