@@ -6,11 +6,21 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// A client that knows no certificate: everything here is on loopback and in the clear.
+/// A client that knows no certificate: everything here is on loopback and in the clear. Each request has a connection
+/// of its own, so that none meets one that the host is closing.
 pub fn client() -> Result<reqwest::Client> {
+    built(|builder| builder.pool_max_idle_per_host(0))
+}
+
+/// The same, with connections that are kept: for load.
+pub fn keeping_client() -> Result<reqwest::Client> {
+    built(|builder| builder)
+}
+
+fn built(change: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<reqwest::Client> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder()
+    change(reqwest::Client::builder())
         .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(30))

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -46,6 +47,8 @@ pub struct PlacedCall {
     pub status: String,
     pub duration: Option<u32>,
     pub price: Option<String>,
+    /// As Twilio writes it.
+    pub created: String,
 }
 
 /// A number that the account owns.
@@ -204,6 +207,7 @@ impl Books {
             status: "queued".to_owned(),
             duration: None,
             price: None,
+            created: rfc2822(SystemTime::now()),
         };
         let answer = json_answer(201, &self.document(&call));
         self.calls.push(call);
@@ -268,7 +272,7 @@ impl Books {
             "price": call.price,
             "price_unit": "USD",
             "duration": call.duration.map(|seconds| seconds.to_string()),
-            "date_created": "Tue, 03 Mar 2026 10:15:00 +0000",
+            "date_created": call.created,
             "start_time": null,
             "end_time": null,
             "answered_by": null,
@@ -308,6 +312,33 @@ fn failing(status: u16, retry_after: Option<u32>) -> Response {
     response
 }
 
+/// `Tue, 03 Mar 2026 10:15:00 +0000`.
+fn rfc2822(time: SystemTime) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (mut day, clock) = (seconds / 86_400, seconds % 86_400);
+    let weekday = WEEKDAYS.iter().cycle().nth(usize::try_from(day % 7).unwrap_or(0)).unwrap_or(&"Thu");
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut months = MONTHS.iter().zip([31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]);
+    let month = months.find(|(_, days)| {
+        if day >= *days {
+            day -= days;
+            false
+        } else {
+            true
+        }
+    });
+    let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
+    let month = month.map_or("Jan", |(name, _)| name);
+    format!("{weekday}, {:02} {month} {year} {hour:02}:{minute:02}:{second:02} +0000", day + 1)
+}
+
 /// Headers go out, and the body never comes whole.
 fn broken_off() -> Response {
     let cut = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("the line was cut")) });
@@ -332,6 +363,14 @@ mod tests {
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("{sid}:{password}"));
         let request = http::client()?.post(url).header("authorization", format!("Basic {basic}"));
         http::Answer::read(request.body(body.to_owned()).send().await?).await
+    }
+
+    #[test]
+    fn times_are_written_as_twilio_writes_them() {
+        let at = |seconds| rfc2822(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+        assert_eq!(at(0), "Thu, 01 Jan 1970 00:00:00 +0000");
+        assert_eq!(at(1_709_208_305), "Thu, 29 Feb 2024 12:05:05 +0000");
+        assert_eq!(at(1_772_532_900), "Tue, 03 Mar 2026 10:15:00 +0000");
     }
 
     #[tokio::test]

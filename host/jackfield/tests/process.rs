@@ -168,6 +168,30 @@ fn either_signal_ends_an_idle_host_with_0() {
 }
 
 #[test]
+fn a_request_that_has_begun_is_waited_for_and_a_second_signal_ends_that_with_1() {
+    for (signals, code) in [(&["TERM"][..], 0), (&["TERM", "INT"], 1)] {
+        let host = Host::start();
+        let mut socket = TcpStream::connect(&host.address).unwrap();
+        let head = "POST /api/v1/telephony/inbound/run HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut part = [0; 12];
+        socket.read_exact(&mut part).unwrap();
+        assert_eq!(&part, b"HTTP/1.1 100", "the handler waits for the body");
+        signals.iter().for_each(|name| host.signal(name));
+        if code == 0 {
+            while TcpStream::connect(&host.address).is_ok() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            socket.write_all(b"ab").unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            assert!(answer.contains("403 Forbidden"), "{answer}");
+        }
+        assert_eq!(host.ended().0, code, "{signals:?}");
+    }
+}
+
+#[test]
 fn the_token_of_the_first_start_is_printed_once_and_good_after_a_restart() {
     let host = Host::start();
     let token = host.token().unwrap().to_owned();

@@ -269,7 +269,12 @@ impl CallService {
     /// Hands an open media socket to the audio threads.
     pub(crate) fn begin_stream(&self, taken: TakenStream, socket: std::net::TcpStream, leftover: Vec<u8>) {
         match self.stream_order(&taken, socket, leftover) {
-            Ok(order) => self.board.media.take(order),
+            Ok(order) => {
+                if let Some(path) = &order.recording {
+                    self.note_recording(&taken.call.id, path);
+                }
+                self.board.media.take(order);
+            }
             Err(why) => self.stream_failed(taken, why),
         }
     }
@@ -521,6 +526,20 @@ impl CallService {
             news: taken.handle.inbox.clone(),
             hang_up: taken.handle.hang_up.subscribe(),
         })
+    }
+
+    /// The call names its recording; the audio does not wait for the database.
+    fn note_recording(&self, id: &str, path: &std::path::Path) {
+        // Folder and file, as seen from the data folder.
+        let part = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let recording = path.parent().and_then(part).zip(part(path)).map(|(folder, file)| format!("{folder}/{file}"));
+        let change = CallChange { recording, ..CallChange::default() };
+        let (store, id) = (self.board.store.clone(), id.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = store.change_call(&id, change, Vec::new(), now_ms()).await {
+                tracing::error!(call = id, %error, "a recording's name could not be stored");
+            }
+        });
     }
 
     fn knobs(&self) -> StreamKnobs {

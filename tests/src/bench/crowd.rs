@@ -28,7 +28,7 @@ impl Crowd {
         let configuration = api.add_twilio("bench", &account.sid, &account.token).await?;
         let agent = api.add_agent("echo", None).await?;
         api.add_number(NUMBER, &configuration, Some(&agent)).await?;
-        let carrier = Arc::new(Carrier::new(host.gateway(), account)?);
+        let carrier = Arc::new(Carrier::keeping_connections(host.gateway(), account)?);
         Ok(Self { host, api, carrier })
     }
 

@@ -135,6 +135,11 @@ impl Carrier {
         Ok(Self { gateway, account, client: http::client()? })
     }
 
+    /// A carrier under load keeps its connections.
+    pub fn keeping_connections(gateway: Gateway, account: Account) -> Result<Self> {
+        Ok(Self { gateway, account, client: http::keeping_client()? })
+    }
+
     /// The URL that all providers share.
     pub fn shared_inbound_url(&self) -> String {
         format!("{}/api/v1/telephony/inbound/run", self.gateway.public_url.trim_end_matches('/'))

@@ -41,12 +41,15 @@ async fn frames_of_any_length_or_none_are_survived_and_counted() {
 }
 
 #[tokio::test]
-async fn a_stream_that_names_another_call_is_cut() {
-    let world = World::new().await;
+async fn a_stream_that_names_another_call_carries_nothing_and_is_cut() {
+    let world = World::with(|options| options.with_settings("[media]\nno_media_ms = 1000\n")).await;
     let leg = jackfield_tests::carrier::Leg::inbound(crate::world::CALLER, crate::world::NUMBER);
     let verb = world.carrier.ring_through(&leg).await.unwrap();
     let mut stream = world.carrier.dial_stream(&leg, &verb.url).await.unwrap();
     stream.begin(&world.carrier.account.sid, "CAffffffffffffffffffffffffffffffff", &verb.parameters);
+    for frame in frames(10) {
+        stream.frame(&frame);
+    }
     stream.until("the cut", |heard| heard.closed.is_some()).await.unwrap();
     assert_eq!(stream.heard().bytes(), 0);
 }

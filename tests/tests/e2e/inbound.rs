@@ -55,7 +55,8 @@ async fn the_recording_holds_both_sides_as_they_were() {
     let (leg, mut stream) = world.call_in().await;
     speak_and_hear(&mut stream, &frames(50)).await;
     stream.hang_up();
-    let call = world.call_when(&leg, "a recording", |call| ended(call) && call["recording"].is_string()).await;
+    let call = world.call_when(&leg, "the end", ended).await;
+    assert!(call["recording"].is_string(), "the call names its recording: {call:#}");
     let path = world.host.folder().join("data").join(call["recording"].as_str().unwrap());
     let (caller, agent) = read_settled(&path).await;
     let said: Vec<i16> = stream.sent().iter().flat_map(|passed| passed.bytes.iter().copied().map(decoded)).collect();

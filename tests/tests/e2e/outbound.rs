@@ -105,9 +105,16 @@ async fn a_place_whose_answer_was_lost_is_found_again_and_never_dialled_twice() 
         || world.rest.seen().iter().any(|seen| seen.method == "GET" && seen.path.starts_with("Calls.json"));
     assert!(eventually(asked_back).await, "{:?}", world.rest.seen());
     assert_eq!(world.rest.calls().len(), 1);
-    let call =
-        world.call_when(&leg_of(&placed), "the call to be known", |call| !call["provider_call_id"].is_null()).await;
-    assert_eq!(call["provider_call_id"], placed.sid.as_str());
+    let mut known = Vec::new();
+    for _ in 0..200 {
+        known = world.api.calls().await.unwrap();
+        if known.iter().any(|call| call["provider_call_id"] == placed.sid.as_str()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(known.len(), 1, "{known:?}");
+    assert_eq!(known[0]["provider_call_id"], placed.sid.as_str());
     assert_eq!(world.rest.calls().len(), 1);
 }
 
@@ -123,4 +130,40 @@ async fn a_number_the_provider_refuses_fails_the_call_with_its_reason() {
     } else {
         assert!(matches!(status, 422 | 502), "{status}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_number_is_bound_to_the_url_that_then_rings() {
+    let world = World::new().await;
+    world.rest.own_number("+12065550188999");
+    world.rest.own_number(NUMBER);
+    world
+        .api
+        .post(&format!("telephony/configurations/{}/probe", world.configuration), &json!({}))
+        .await
+        .unwrap()
+        .expect(200)
+        .unwrap();
+    let offered = world.api.get(&format!("telephony/configurations/{}/available-numbers", world.configuration)).await;
+    assert!(offered.unwrap().expect(200).unwrap()["items"].to_string().contains(NUMBER));
+    let numbers = world.api.get("telephony/numbers").await.unwrap().expect(200).unwrap();
+    let number = id(&numbers["items"][0]);
+    world.api.post(&format!("telephony/numbers/{number}/bind"), &json!({})).await.unwrap().expect(200).unwrap();
+    let bound: Vec<String> = world.rest.numbers().into_iter().map(|number| number.voice_url).collect();
+    assert!(bound[0].is_empty(), "a number that only looks like ours is left alone: {bound:?}");
+    let leg = Leg::inbound(CALLER, NUMBER);
+    let webhook = Webhook::new(&bound[1], world.carrier.fields(&leg, "ringing"));
+    parse_stream(document(&world.carrier.post(&webhook).await.unwrap()).unwrap()).unwrap();
+    world.api.post(&format!("telephony/numbers/{number}/unbind"), &json!({})).await.unwrap().expect(200).unwrap();
+    assert!(world.rest.numbers().iter().all(|number| number.voice_url.is_empty()));
+}
+
+#[tokio::test]
+async fn credentials_that_the_provider_refuses_are_told_by_the_probe() {
+    let world = World::new().await;
+    let other =
+        world.api.add_twilio("wrong", &world.carrier.account.sid, "00000000000000000000000000000000").await.unwrap();
+    let answer = world.api.post(&format!("telephony/configurations/{other}/probe"), &json!({})).await.unwrap();
+    assert!(answer.status >= 400, "{}", answer.text());
+    assert!(world.rest.seen().iter().any(|seen| !seen.authorized));
 }
