@@ -258,6 +258,11 @@ impl Session {
 
     fn end(&mut self, reason: EndReason) {
         self.ended = true;
+        if let Some(tape) = &mut self.tape {
+            while let Some((caller, agent)) = tape.rest() {
+                self.outputs.push_back(Output::Record { caller, agent });
+            }
+        }
         self.agent(AgentMessage::Stop { reason: reason.as_str().to_owned() });
         self.outputs.push_back(Output::End(reason));
     }

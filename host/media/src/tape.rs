@@ -50,6 +50,15 @@ impl Tape {
         if self.position + self.frame_time > now {
             return None;
         }
+        Some(self.take())
+    }
+
+    /// At the end: a frame of what the caller has said and no frame has yet.
+    pub(crate) fn rest(&mut self) -> Option<(Vec<i16>, Vec<i16>)> {
+        if self.caller.is_empty() { None } else { Some(self.take()) }
+    }
+
+    fn take(&mut self) -> (Vec<i16>, Vec<i16>) {
         self.position += self.frame_time;
         let frame = self.frame;
         let take = |side: &mut VecDeque<i16>| {
@@ -57,7 +66,7 @@ impl Tape {
             samples.resize(frame, 0);
             samples
         };
-        Some((take(&mut self.caller), take(&mut self.agent)))
+        (take(&mut self.caller), take(&mut self.agent))
     }
 
     fn samples(&self, time: Duration) -> usize {

@@ -82,6 +82,8 @@ async fn carry(front: Arc<Front>, socket: TcpStream, peer: SocketAddr, place: Pl
     socket.set_nodelay(true).ok();
     let asked = Arc::new(AtomicBool::new(false));
     let mut phase = front.app.drain.watch();
+    // A connection that comes while the server drains is served as well: health checks and callbacks go on.
+    let begun = *phase.borrow();
     let service = {
         let (front, asked, peer): (_, _, IpAddr) = (Arc::clone(&front), Arc::clone(&asked), peer.ip());
         service_fn(move |request| {
@@ -95,7 +97,7 @@ async fn carry(front: Arc<Front>, socket: TcpStream, peer: SocketAddr, place: Pl
     tokio::select! {
         // A peer that breaks off or breaks the protocol is nothing to report.
         _ = connection.as_mut() => return,
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+        _ = phase.wait_for(|phase| *phase > begun || *phase == Phase::Closing) => {}
     }
     // From here on idle connections close, and each request is the last of its connection.
     connection.as_mut().graceful_shutdown();
