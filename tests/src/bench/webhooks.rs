@@ -8,7 +8,7 @@ use super::process;
 use super::table::{Limit, Table};
 
 const WARM: usize = 500;
-const REQUESTS: usize = 4_000;
+const REQUESTS: usize = 12_000;
 const AT_ONCE: usize = 32;
 
 pub(super) async fn measure(table: &mut Table) -> Result<()> {

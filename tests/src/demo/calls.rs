@@ -29,18 +29,19 @@ pub(crate) async fn first(stage: &mut Stage) -> Result<Live> {
     live.stream.speak(before).await;
     live.stream.dtmf("5");
     stage.timeline.said("caller", "agent", "presses 5");
-    // The swap runs beside the speech: nobody waits for it.
-    let (api, bytes) = (stage.api.clone(), stage.next_build.clone());
-    let asked = Instant::now();
-    let swap = tokio::spawn(async move { (api.put_plugin("twilio", bytes).await, asked.elapsed()) });
     stage.timeline.said("operator", "host", "PUT plugins/twilio, a new build, while the caller speaks on");
-    live.stream.speak(after).await;
-    let (swapped, took) = swap.await?;
-    let swapped = swapped?.expect(200)?;
-    let digest = swapped["digest"].as_str().context("the answer to PUT names no digest")?.to_owned();
-    let what =
-        format!("new calls begin on {}, {} ms after the PUT: {}", short(&digest), took.as_millis(), stages(&swapped));
-    stage.timeline.said("host", "operator", &what);
+    // The swap runs beside the speech: nobody waits for it.
+    let (api, build, timeline) = (stage.api.clone(), stage.next_build.clone(), &mut stage.timeline);
+    let swap = async move {
+        let asked = Instant::now();
+        let swapped = api.put_plugin("twilio", build).await?.expect(200)?;
+        let digest = swapped["digest"].as_str().context("the answer to PUT names no digest")?.to_owned();
+        let (took, short) = (asked.elapsed().as_millis(), short(&digest));
+        timeline.said("host", "operator", &format!("after {took} ms new calls begin on {short}: {}", stages(&swapped)));
+        anyhow::Ok(digest)
+    };
+    let (digest, ()) = tokio::join!(swap, live.stream.speak(after));
+    let digest = digest?;
     stage.timeline.check(digest != live.generation, "the new build is another generation");
     still_on(stage, &live, "after the swap the first call is still on its own generation").await?;
     Ok(live)
