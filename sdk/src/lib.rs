@@ -26,6 +26,11 @@ pub mod xml;
 
 pub use plugin::{Calls, Manifest, Media, Webhooks};
 
+/// Takes the memory that a module begins with before it asks for more.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// The contract's types.
 pub mod types {
     pub use crate::bindings::carries_media::exports::jackfield::provider::media::{

@@ -13,6 +13,9 @@ use std::process::ExitCode;
 use cli::Command;
 use ending::Ending;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Serve { config }) => serve::run(config.as_deref()),

@@ -77,7 +77,8 @@ fn pool(limits: &GuestLimits) -> PoolingAllocationConfig {
     // Only `calls` exports run on fibers.
     pool.total_stacks(instances.min(512));
     // What a webhook touches stays mapped, so that the next one takes no page faults.
-    pool.linear_memory_keep_resident(128 << 10);
+    pool.linear_memory_keep_resident(256 << 10);
+    pool.pagemap_scan(wasmtime::Enabled::Auto);
     pool.table_keep_resident(4 << 10);
     pool
 }

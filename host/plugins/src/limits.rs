@@ -52,6 +52,9 @@ impl Default for GuestLimits {
 /// How often the epoch moves. Deadlines are counted in it.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
+/// The first tick may come at once; after the second the call has had at least one whole.
+const FIRST_LOOK: u64 = 2;
+
 /// What a store carries: its memory bound, its time, and for `calls` the way out.
 pub(crate) struct GuestState {
     pub(crate) store: StoreLimits,
@@ -86,27 +89,29 @@ pub(crate) struct Budget {
     wall: Duration,
     /// Epochs passed since the call began; wall time at the resolution of [`TICK`].
     epochs: u64,
-    cpu_at_start: Duration,
+    /// CPU time of the thread when the budget was first looked at. Nearly every call is over before that, and asking
+    /// the kernel at its start would cost as much as the call.
+    first_look: Option<Duration>,
     /// Unset for calls that hop between threads, where only wall time can be told.
     by_cpu: bool,
 }
 
 impl Budget {
     fn new(cpu: Duration, wall: Duration) -> Self {
-        Self { cpu, wall, epochs: 0, cpu_at_start: Duration::ZERO, by_cpu: true }
+        Self { cpu, wall, epochs: 0, first_look: None, by_cpu: true }
     }
 
     /// Starts the clock for one call and says when to look again, in epochs from now.
     pub(crate) fn start(&mut self, by_cpu: bool) -> u64 {
         self.by_cpu = by_cpu;
-        self.cpu_at_start = if by_cpu { thread_cpu() } else { Duration::ZERO };
-        self.epochs = ticks(self.cpu);
+        self.first_look = None;
+        self.epochs = if by_cpu { FIRST_LOOK } else { ticks(self.cpu) };
         self.epochs
     }
 
     /// The deadline has come: is the budget really used up?
     pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        let used = if self.by_cpu { thread_cpu().saturating_sub(self.cpu_at_start) } else { self.cpu };
+        let used = if self.by_cpu { self.used() } else { self.cpu };
         let wall_left = ticks(self.wall).saturating_sub(self.epochs);
         if used >= self.cpu || wall_left == 0 {
             return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
@@ -114,6 +119,12 @@ impl Budget {
         let more = ticks(self.cpu - used).min(wall_left).max(1);
         self.epochs += more;
         Ok(UpdateDeadline::Continue(more))
+    }
+
+    /// CPU time since the first look. What was used before it, less than two ticks, is not billed.
+    fn used(&mut self) -> Duration {
+        let now = thread_cpu();
+        now.saturating_sub(*self.first_look.get_or_insert(now))
     }
 }
 

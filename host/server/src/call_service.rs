@@ -284,7 +284,7 @@ impl CallService {
         taken.give_back();
         let (stats, heard_ms) = (jackfield_media::Stats::default(), 0);
         let news = StreamNews::Closed { end: StreamEnd::Provider(why), stats, heard_ms };
-        taken.handle.inbox.send(live::Order::Stream(news)).ok();
+        taken.handle.inbox.send(live::Order::Stream(Box::new(news))).ok();
     }
 
     /// A callback reported something about a call.

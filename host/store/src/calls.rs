@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::StoreError;
-use crate::ids::new_id;
+use crate::ids::new_id_at;
 use crate::model::{Call, CallChange, CallEvent, Inserted, NewCall, NewEvent, Page};
 use crate::store::Store;
 
@@ -18,7 +18,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer or keep up.
     pub async fn create_call(&self, new: NewCall) -> Result<Inserted, StoreError> {
-        let id = new_id("call");
+        let id = new_id_at("call", new.created_at);
         if self.writer.create(id.clone(), new.clone()).await? {
             return Ok(Inserted::New(fresh(id, new)));
         }
@@ -67,15 +67,12 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn list_calls(&self, limit: u32, cursor: Option<&str>) -> Result<Page<Call>, StoreError> {
-        let (before, id) = cursor.and_then(read_cursor).unwrap_or((i64::MAX, ""));
-        let sql = format!(
-            "SELECT {COLUMNS} FROM calls WHERE created_at < $1 OR (created_at = $1 AND id < $2) \
-             ORDER BY created_at DESC, id DESC LIMIT $3"
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(before).bind(id);
+        // Ids sort by age; `~` stands behind every one of them.
+        let sql = format!("SELECT {COLUMNS} FROM calls WHERE id < $1 ORDER BY id DESC LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cursor.unwrap_or("~"));
         let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
         let items = rows.iter().map(call).collect::<Result<_, _>>()?;
-        Ok(Page::cut(items, limit, |known: &Call| format!("{}.{}", known.created_at, known.id)))
+        Ok(Page::cut(items, limit, |known: &Call| known.id.clone()))
     }
 
     /// A call's history, oldest first.
@@ -93,7 +90,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn unfinished_calls(&self) -> Result<Vec<Call>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM calls WHERE ended_at IS NULL ORDER BY created_at");
+        let sql = format!("SELECT {COLUMNS} FROM calls WHERE ended_at IS NULL ORDER BY id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
         rows.iter().map(call).collect()
     }
@@ -121,12 +118,6 @@ fn fresh(id: String, new: NewCall) -> Call {
         end_reason: None,
         recording: None,
     }
-}
-
-/// A time and an id; anything else starts from the newest.
-fn read_cursor(cursor: &str) -> Option<(i64, &str)> {
-    let (at, id) = cursor.split_once('.')?;
-    Some((at.parse().ok()?, id))
 }
 
 fn call(row: &SqliteRow) -> Result<Call, StoreError> {

@@ -37,6 +37,8 @@ impl Store {
             // Survives a crash of the process whole; a power cut may cost the last moments, never consistency.
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
+            // Pages that change often are then copied back once for many changes; the log stays below 32 MB.
+            .pragma("wal_autocheckpoint", "8000")
             .busy_timeout(Duration::from_secs(4))
             .optimize_on_close(false, None);
         let pool = SqlitePoolOptions::new()

@@ -108,7 +108,25 @@ async fn create(
             .push_bind(hex::encode(&call.memo))
             .push_bind(call.created_at);
     });
-    query.push(" ON CONFLICT (configuration_id, provider_call_id) DO NOTHING RETURNING id");
+    query.push(" ON CONFLICT (configuration_id, provider_call_id) DO NOTHING");
+    let created = query.build().execute(&mut *connection).await?.rows_affected();
+    if usize::try_from(created) == Ok(calls.len()) {
+        return Ok(calls.iter().map(|(id, ..)| id.clone()).collect());
+    }
+    created_of(connection, calls).await
+}
+
+/// Asked only where a webhook came twice: naming the rows in the statement itself costs every call.
+async fn created_of(
+    connection: &mut SqliteConnection,
+    calls: &[(String, NewCall, Reply<bool>)],
+) -> Result<Vec<String>, sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM calls WHERE id IN (");
+    let mut ids = query.separated(", ");
+    for (id, ..) in calls {
+        ids.push_bind(id);
+    }
+    query.push(")");
     let rows = query.build().fetch_all(connection).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }

@@ -29,8 +29,11 @@ pub(crate) fn build_all() -> Result<()> {
     Ok(())
 }
 
-/// What the compiler is told for plugins. Guests need little stack, and each media stream has one; and the bytes are the
-/// same wherever the repository and the crates it uses lie.
+/// Guests need little stack, and each media stream has one. The memory they begin with is enough for any webhook, so
+/// that it never grows.
+const LINKER: [&str; 2] = ["-Clink-arg=-zstack-size=65536", "-Clink-arg=--initial-memory=262144"];
+
+/// What the compiler is told for plugins. The bytes are the same wherever the repository and the crates it uses lie.
 pub(crate) fn flags() -> Vec<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))).unwrap_or_default();
@@ -39,7 +42,7 @@ pub(crate) fn flags() -> Vec<String> {
     registries.sort();
     let folders = registries.into_iter().map(|folder| (folder, "/crates")).chain([(root(), "/jackfield")]);
     let remap = |(folder, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", folder.display());
-    std::iter::once("-Clink-arg=-zstack-size=65536".to_owned()).chain(folders.map(remap)).collect()
+    LINKER.map(str::to_owned).into_iter().chain(folders.map(remap)).collect()
 }
 
 pub(crate) fn names() -> Result<Vec<String>> {

@@ -104,11 +104,11 @@ impl Actor {
             };
             match order {
                 Some(Order::Happened(input, done)) => {
-                    let stored = self.handle(input).await;
+                    let stored = self.handle(*input).await;
                     // Whoever told us may have given up waiting.
                     done.send(stored).ok();
                 }
-                Some(Order::Stream(news)) => self.stream_news(news).await,
+                Some(Order::Stream(news)) => self.stream_news(*news).await,
                 None => break,
             }
         }
@@ -182,7 +182,7 @@ impl Actor {
             let input = asked.await;
             let (done, _) = oneshot::channel();
             // A task that ended needs no answer.
-            inbox.send(Order::Happened(input, done)).ok();
+            inbox.send(Order::Happened(Box::new(input), done)).ok();
         });
     }
 

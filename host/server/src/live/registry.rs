@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::media::StreamNews;
 
-/// What a call's task can be told.
+/// What a call's task can be told. Boxed: a channel sets aside room for many orders, and most calls get few.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Something happened. Answered once it is stored.
-    Happened(Input, oneshot::Sender<Result<(), String>>),
+    Happened(Box<Input>, oneshot::Sender<Result<(), String>>),
     /// The media stream has news.
-    Stream(StreamNews),
+    Stream(Box<StreamNews>),
 }
 
 /// The outside of a call's task. Cheap to clone.
@@ -96,7 +96,7 @@ impl Handle {
     pub(crate) async fn tell(&self, input: Input) -> Result<(), String> {
         let (done, stored) = oneshot::channel();
         let over = || "the call is over".to_owned();
-        self.inbox.send(Order::Happened(input, done)).map_err(|_| over())?;
+        self.inbox.send(Order::Happened(Box::new(input), done)).map_err(|_| over())?;
         stored.await.map_err(|_| over())?
     }
 

@@ -8,8 +8,10 @@ use std::thread;
 
 use jackfield_media::wav::WavWriter;
 
-/// A minute of audio for a thousand calls; past that the disk has failed us and frames are dropped.
-const QUEUE: usize = 60 * 50 * 16;
+/// Half a minute of audio for a thousand calls; past that the disk has failed us and audio is dropped.
+const QUEUE: usize = 60 * 1_000;
+/// Parts of a second that are written at once. A write for each frame would cost more than all else a frame needs.
+const PART: u32 = 2;
 
 /// The way to the recording thread. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,6 +22,12 @@ pub(crate) struct Recorder(mpsc::SyncSender<Job>);
 pub(crate) struct Tape {
     recorder: Recorder,
     id: u64,
+    /// What is not yet on its way to the file, both sides of equal length.
+    caller: Vec<i16>,
+    agent: Vec<i16>,
+    /// Samples that are sent together.
+    part: usize,
+    frames: u64,
     /// Frames that found the queue full.
     pub(crate) lost: u64,
 }
@@ -27,7 +35,7 @@ pub(crate) struct Tape {
 #[derive(Debug)]
 enum Job {
     Open { id: u64, path: PathBuf, rate: u32 },
-    Frame { id: u64, caller: Vec<i16>, agent: Vec<i16> },
+    Part { id: u64, caller: Vec<i16>, agent: Vec<i16> },
     Close { id: u64 },
 }
 
@@ -42,7 +50,9 @@ impl Recorder {
     pub(crate) fn record(&self, path: PathBuf, rate: u32) -> Tape {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let mut tape = Tape { recorder: self.clone(), id, lost: 0 };
+        let part = usize::try_from(rate / PART).unwrap_or(usize::MAX);
+        let (caller, agent) = (Vec::with_capacity(part), Vec::with_capacity(part));
+        let mut tape = Tape { recorder: self.clone(), id, caller, agent, part, frames: 0, lost: 0 };
         tape.send(Job::Open { id, path, rate });
         tape
     }
@@ -50,20 +60,37 @@ impl Recorder {
 
 impl Tape {
     /// One frame of both sides, of equal length.
-    pub(crate) fn frame(&mut self, caller: Vec<i16>, agent: Vec<i16>) {
-        let id = self.id;
-        self.send(Job::Frame { id, caller, agent });
+    pub(crate) fn frame(&mut self, caller: &[i16], agent: &[i16]) {
+        self.caller.extend_from_slice(caller);
+        self.agent.extend_from_slice(agent);
+        self.frames += 1;
+        if self.caller.len() >= self.part {
+            self.pass_on();
+        }
+    }
+
+    fn pass_on(&mut self) {
+        let fresh = || Vec::with_capacity(self.part);
+        let (id, caller, agent) = (self.id, fresh(), fresh());
+        let part = Job::Part {
+            id,
+            caller: std::mem::replace(&mut self.caller, caller),
+            agent: std::mem::replace(&mut self.agent, agent),
+        };
+        self.send(part);
+        self.frames = 0;
     }
 
     fn send(&mut self, job: Job) {
         if self.recorder.0.try_send(job).is_err() {
-            self.lost += 1;
+            self.lost += self.frames;
         }
     }
 }
 
 impl Drop for Tape {
     fn drop(&mut self) {
+        self.pass_on();
         // The end of a file may wait for room: nothing but this call's own task waits with it, and only once.
         let _ = self.recorder.0.send(Job::Close { id: self.id });
     }
@@ -82,8 +109,8 @@ fn write_all(inbox: &mpsc::Receiver<Job>) {
                 Ok(recording) => drop(open.insert(id, recording)),
                 Err(error) => tracing::error!(%error, "a recording could not be begun; check the recordings folder"),
             },
-            Job::Frame { id, caller, agent } => {
-                let written = open.get_mut(&id).map(|recording: &mut Open| recording.frame(&caller, &agent));
+            Job::Part { id, caller, agent } => {
+                let written = open.get_mut(&id).map(|recording: &mut Open| recording.write(&caller, &agent));
                 if let Some(Err(error)) = written {
                     tracing::error!(%error, "a recording was cut short; check the recordings folder");
                     open.remove(&id);
@@ -109,7 +136,7 @@ fn begin(path: &std::path::Path, rate: u32) -> std::io::Result<Open> {
 }
 
 impl Open {
-    fn frame(&mut self, caller: &[i16], agent: &[i16]) -> std::io::Result<()> {
+    fn write(&mut self, caller: &[i16], agent: &[i16]) -> std::io::Result<()> {
         let bytes = self.writer.frame(caller, agent);
         self.file.write_all(&bytes)?;
         // A crash leaves a file that is whole up to the last second.

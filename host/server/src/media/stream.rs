@@ -73,7 +73,7 @@ pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
     };
     desk.metrics.stream_ended(&stats);
     // The call may be gone already; then nobody needs the news.
-    news.send(Order::Stream(StreamNews::Closed { end, stats, heard_ms })).ok();
+    news.send(Order::Stream(Box::new(StreamNews::Closed { end, stats, heard_ms }))).ok();
 }
 
 struct Running {
@@ -175,7 +175,7 @@ impl Running {
             MediaEvent::Audio(audio) => self.session.handle(now, Input::WireAudio { payload: &audio.payload }),
             MediaEvent::Started(started) => self.started(now, &started),
             MediaEvent::Dtmf(digit) => {
-                self.news.send(Order::Stream(StreamNews::Dtmf)).ok();
+                self.news.send(Order::Stream(Box::new(StreamNews::Dtmf))).ok();
                 self.session.handle(now, Input::WireDtmf(&digit));
             }
             MediaEvent::Mark(name) => self.session.handle(now, Input::WireMark(&name)),
@@ -194,7 +194,7 @@ impl Running {
         match (wire::format_of(&started.inbound), wire::format_of(&started.outbound)) {
             (Ok(wire_in), Ok(wire_out)) => {
                 self.session.handle(now, Input::WireStarted { wire_in, wire_out });
-                self.news.send(Order::Stream(StreamNews::Opened)).ok();
+                self.news.send(Order::Stream(Box::new(StreamNews::Opened))).ok();
             }
             (Err(reason), _) | (_, Err(reason)) => self.stop(StreamEnd::Provider(reason)),
         }
@@ -223,7 +223,7 @@ impl Running {
                 Output::Agent(message) => self.link.send(for_agent(message)),
                 Output::Record { caller, agent } => {
                     if let Some(tape) = &mut self.tape {
-                        tape.frame(caller, agent);
+                        tape.frame(&caller, &agent);
                     }
                 }
                 Output::End(reason) => self.stop(StreamEnd::Session(reason)),
