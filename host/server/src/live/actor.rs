@@ -96,19 +96,20 @@ impl Actor {
                     tokio::select! {
                         order = self.inbox.recv() => order,
                         () = tokio::time::sleep(Duration::from_millis(wait)) => {
-                            self.handle(Input::Tick).await.ok();
+                            Box::pin(self.handle(Input::Tick)).await.ok();
                             continue;
                         }
                     }
                 }
             };
+            // Boxed: most of its life a call waits, and then its task shall be small.
             match order {
                 Some(Order::Happened(input, done)) => {
-                    let stored = self.handle(*input).await;
+                    let stored = Box::pin(self.handle(*input)).await;
                     // Whoever told us may have given up waiting.
                     done.send(stored).ok();
                 }
-                Some(Order::Stream(news)) => self.stream_news(*news).await,
+                Some(Order::Stream(news)) => Box::pin(self.stream_news(*news)).await,
                 None => break,
             }
         }
