@@ -1,151 +1,57 @@
 //! One call from its first sign to its bill.
 
+use crate::errand::{Due, Errand};
+use crate::events::{Change, Effect, Ended, Input, Limits, Report, Stored, record, reported_record, word};
 use crate::status::{Direction, Status};
 
-/// Times in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// An outbound call that nobody answers, from the moment it was placed.
-    pub unanswered: u64,
-    /// An answered call without a media stream.
-    pub no_stream: u64,
-    /// After the caller left the stream, how long the provider may take to say how the call ended.
-    pub grace: u64,
-    /// No call lasts longer.
-    pub max_duration: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { unanswered: 75_000, no_stream: 30_000, grace: 5_000, max_duration: 4 * 3_600_000 }
-    }
-}
-
-/// Who or what ended a stream or asked for the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    Caller,
-    Agent,
-    Operator,
-    /// Something broke: what.
-    Fault(String),
-}
-
-/// What the provider reported.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// None where the provider's word has no meaning here.
-    pub status: Option<Status>,
-    /// The provider's own word.
-    pub raw: String,
-    /// Seconds.
-    pub duration: Option<u32>,
-    /// Amount and currency.
-    pub cost: Option<(String, String)>,
-    pub cause: Option<String>,
-    pub sequence: Option<u64>,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// The provider took the order.
-    Placed {
-        provider_id: String,
-        status: Option<Status>,
-    },
-    /// The provider, or the host on its behalf, said no. Nothing rings.
-    PlaceRefused {
-        reason: String,
-    },
-    /// It may ring, or not.
-    PlaceUnknown,
-    /// What reading back found.
-    PlaceFound(Option<String>),
-    /// A callback, or an inspection, said something.
-    Reported(Report),
-    /// Audio flows.
-    StreamOpened,
-    StreamClosed(Ended),
-    HangUpRequested(Ended),
-    HangUpDone,
-    HangUpFailed,
-    /// An inspection found nothing out.
-    InspectFailed,
-    /// Time passed.
-    Tick,
-}
-
-/// A change to the stored call. Absent fields stay.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Change {
-    pub status: Option<Status>,
-    pub provider_id: Option<String>,
-    pub answered_at: Option<u64>,
-    pub ended_at: Option<u64>,
-    pub duration: Option<u32>,
-    pub cost: Option<(String, String)>,
-    pub reason: Option<String>,
-}
-
-/// An entry in the call's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    pub kind: &'static str,
-    pub data: Vec<(&'static str, String)>,
-}
-
-/// What the host is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    Store(Change),
-    Record(Record),
-    /// Answered by `HangUpDone` or `HangUpFailed`.
-    HangUpAtProvider,
-    /// Answered by `PlaceFound`.
-    ReadBack,
-    CloseStream,
-    /// Ask for status, duration and cost. Answered by `Reported` or `InspectFailed`.
-    Inspect,
-    /// The call is over. Comes exactly once.
-    Finished {
-        status: Status,
-        reason: String,
-    },
-}
-
-/// How often the provider is asked to hang up, and to find or price a call; and how long between, growing.
+/// How often the provider is asked to hang up.
 const HANG_UPS: u32 = 5;
-const READ_BACKS: u32 = 3;
+/// How often a provider that was asked may know of no such call before that is believed.
+const NOT_FOUND: u32 = 3;
+/// How often it is asked in all, also where it cannot be reached: four minutes.
+const READ_BACKS: u32 = 9;
+/// When a call is looked at after its end until it is priced.
 const INSPECTIONS: [u64; 4] = [10_000, 60_000, 300_000, 1_800_000];
-const PATIENCE: u64 = 1_000;
+/// How long the provider may take to say how a call stands that was found at a restart.
+const PICKED_UP: u64 = 20_000;
 
 /// Decides what becomes of one call.
 #[derive(Debug, Clone)]
 pub struct CallMachine {
     limits: Limits,
+    direction: Direction,
     began: u64,
     status: Status,
     placing: Placing,
+    read_back: Errand,
+    not_found: u32,
     answered_at: Option<u64>,
     ended_at: Option<u64>,
     stream: Stream,
-    hang_up: HangUp,
+    hang_up: Errand,
+    /// Wanted before the provider's id is known.
+    hang_up_wanted: bool,
+    /// Found at a restart, and the provider has not said yet how it stands.
+    picked_up: bool,
     /// Why the call will have ended, once it has: the first reason counts.
     reason: Option<Ended>,
+    /// How it will have ended if it ends at our word.
+    outcome: Option<Status>,
     sequence: Option<u64>,
     duration: Option<u32>,
-    priced: bool,
+    cost: Option<(String, String)>,
     inspections: usize,
     inspect_at: Option<u64>,
     /// When patience with the present state ends.
     patience: Option<u64>,
+    /// The cap on the whole call has been reached, and what follows from it was done.
+    overlong: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Placing {
     Sent,
-    ReadingBack { tries: u32, again_at: Option<u64> },
+    Unknown,
     Known,
 }
 
@@ -154,20 +60,6 @@ enum Stream {
     Awaited,
     Open,
     Closed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HangUp {
-    Idle,
-    /// Wanted before the provider's id is known.
-    Wanted,
-    Sent {
-        tries: u32,
-    },
-    Again {
-        tries: u32,
-        at: u64,
-    },
 }
 
 impl CallMachine {
@@ -179,35 +71,52 @@ impl CallMachine {
         };
         Self {
             limits,
+            direction,
             began: now,
             status,
             placing,
+            read_back: Errand::default(),
+            not_found: 0,
             answered_at: None,
             ended_at: None,
             stream: Stream::Awaited,
-            hang_up: HangUp::Idle,
+            hang_up: Errand::default(),
+            hang_up_wanted: false,
+            picked_up: false,
             reason: None,
+            outcome: None,
             sequence: None,
             duration: None,
-            priced: false,
+            cost: None,
             inspections: 0,
             inspect_at: None,
             patience: Some(now + wait),
+            overlong: false,
         }
     }
 
-    /// A call that the host finds unfinished at its start: its audio is gone with the host that carried it.
-    pub fn restore(status: Status, provider_known: bool, began: u64, answered_at: Option<u64>, now: u64) -> Self {
-        let limits = Limits::default();
-        let mut machine = Self::new(Direction::Inbound, began, limits);
-        machine.status = status;
-        machine.answered_at = answered_at;
+    /// A call that the host finds unfinished at its start: its audio is gone with the host that carried it. The provider
+    /// is asked how it stands before it is asked to end it.
+    pub fn restore(stored: Stored, now: u64, limits: Limits) -> Self {
+        let mut machine = Self::new(stored.direction, stored.began, limits);
+        machine.status = stored.status;
+        machine.answered_at = stored.answered_at;
         machine.stream = Stream::Closed;
-        machine.placing =
-            if provider_known { Placing::Known } else { Placing::ReadingBack { tries: 0, again_at: Some(now) } };
         machine.reason = Some(Ended::Fault("the host was restarted".to_owned()));
-        machine.patience = Some(now + limits.grace);
-        machine.ended_at = status.is_terminal().then_some(now);
+        machine.patience = None;
+        machine.overlong = true;
+        if stored.status.is_terminal() {
+            machine.placing = Placing::Known;
+            machine.ended_at = Some(now);
+        } else if stored.provider_known {
+            machine.placing = Placing::Known;
+            machine.picked_up = true;
+            machine.patience = Some(now);
+        } else {
+            machine.placing = Placing::Unknown;
+            machine.hang_up_wanted = true;
+            machine.read_back = Errand::due_at(now);
+        }
         machine
     }
 
@@ -228,19 +137,13 @@ impl CallMachine {
 
     /// When `Tick` is next wanted. None when nothing is left to do.
     pub fn next_deadline(&self) -> Option<u64> {
-        if self.is_finished() {
-            return self.inspect_at;
-        }
-        let read_back = match self.placing {
-            Placing::ReadingBack { again_at, .. } => again_at,
-            Placing::Sent | Placing::Known => None,
+        let due = if self.is_finished() {
+            [self.inspect_at, self.hang_up.deadline(), None, None]
+        } else {
+            let longest = (!self.overlong).then_some(self.began + self.limits.max_duration);
+            [self.patience, self.read_back.deadline(), self.hang_up.deadline(), longest]
         };
-        let hang_up = match self.hang_up {
-            HangUp::Again { at, .. } => Some(at),
-            _ => None,
-        };
-        let longest = self.began + self.limits.max_duration;
-        [self.patience, read_back, hang_up, Some(longest)].into_iter().flatten().min()
+        due.into_iter().flatten().min()
     }
 
     /// Takes one input and says what to do about it, in order.
@@ -248,17 +151,18 @@ impl CallMachine {
         let mut effects = Vec::new();
         match input {
             Input::Placed { provider_id, status } => self.placed(now, provider_id, status, &mut effects),
-            Input::PlaceRefused { reason } => self.end(now, Status::Failed, Some(Ended::Fault(reason)), &mut effects),
-            Input::PlaceUnknown => self.read_back(&mut effects),
+            Input::PlaceRefused { reason } => self.place_refused(now, reason, &mut effects),
+            Input::PlaceUnknown => self.place_unknown(now, &mut effects),
             Input::PlaceFound(Some(id)) => self.placed(now, id, None, &mut effects),
             Input::PlaceFound(None) => self.not_found(now, &mut effects),
+            Input::ReadBackFailed => self.read_back_failed(now, &mut effects),
             Input::Reported(report) => self.reported(now, report, &mut effects),
             Input::StreamOpened => self.stream_opened(now, &mut effects),
             Input::StreamClosed(by) => self.stream_closed(now, by, &mut effects),
             Input::HangUpRequested(by) => self.hang_up_requested(now, by, &mut effects),
             Input::HangUpDone => self.hang_up_done(now, &mut effects),
             Input::HangUpFailed => self.hang_up_failed(now, &mut effects),
-            Input::InspectFailed => self.plan_inspection(now),
+            Input::InspectFailed => self.inspect_failed(now, &mut effects),
             Input::Tick => self.tick(now, &mut effects),
         }
         effects
@@ -269,38 +173,68 @@ impl CallMachine {
             return;
         }
         self.placing = Placing::Known;
+        self.read_back.settled();
         effects.push(Effect::Store(Change { provider_id: Some(provider_id), ..Change::default() }));
         effects.push(record("placed", []));
         if self.is_finished() {
-            // It was given up on and rings all the same: end it at the provider.
-            effects.push(Effect::HangUpAtProvider);
-            return;
+            // It was given up on and rings all the same.
+            return self.send_hang_up(now, effects);
         }
-        if let Some(status) = status {
-            self.advance(now, status, effects);
+        match status {
+            Some(status) if status.is_terminal() => return self.end(now, status, None, effects),
+            Some(status) => self.advance(now, status, effects),
+            None => {}
         }
-        if self.hang_up == HangUp::Wanted {
-            self.send_hang_up(0, effects);
+        if self.hang_up_wanted {
+            self.send_hang_up(now, effects);
         }
     }
 
-    fn read_back(&mut self, effects: &mut Vec<Effect>) {
-        if self.placing == Placing::Sent && !self.is_finished() {
-            self.placing = Placing::ReadingBack { tries: 1, again_at: None };
-            effects.push(record("place-unknown", []));
-            effects.push(Effect::ReadBack);
+    /// Of a call that is known to the provider it can't be true.
+    fn place_refused(&mut self, now: u64, reason: String, effects: &mut Vec<Effect>) {
+        if self.placing != Placing::Known {
+            self.end(now, Status::Failed, Some(Ended::Fault(reason)), effects);
         }
+    }
+
+    fn place_unknown(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if self.placing == Placing::Sent && !self.is_finished() {
+            self.placing = Placing::Unknown;
+            effects.push(record("place-unknown", []));
+            self.send_read_back(now, effects);
+        }
+    }
+
+    fn send_read_back(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        self.read_back.sent(now);
+        effects.push(Effect::ReadBack);
     }
 
     fn not_found(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let Placing::ReadingBack { tries, .. } = self.placing else { return };
-        if tries < READ_BACKS {
-            let again_at = Some(now + PATIENCE * u64::from(tries));
-            self.placing = Placing::ReadingBack { tries, again_at };
-        } else {
-            let reason = Ended::Fault("the provider knows of no such call".to_owned());
-            self.end(now, Status::Failed, Some(reason), effects);
+        if self.placing != Placing::Unknown || !self.read_back.is_under_way() {
+            return;
         }
+        self.not_found += 1;
+        if self.not_found < NOT_FOUND {
+            return self.read_back.again(now);
+        }
+        self.read_back.settled();
+        let reason = Ended::Fault("the provider knows of no such call".to_owned());
+        self.end(now, Status::Failed, Some(reason), effects);
+    }
+
+    /// Not to know is not the same as to know of none: that takes more patience.
+    fn read_back_failed(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if self.placing != Placing::Unknown || !self.read_back.is_under_way() {
+            return;
+        }
+        effects.push(record("read-back-failed", [("try", self.read_back.tries.to_string())]));
+        if self.read_back.tries < READ_BACKS {
+            return self.read_back.again(now);
+        }
+        self.read_back.settled();
+        let reason = "the provider could not be asked whether it placed the call; look for it in its console";
+        self.end(now, Status::Failed, Some(Ended::Fault(reason.to_owned())), effects);
     }
 
     fn reported(&mut self, now: u64, report: Report, effects: &mut Vec<Effect>) {
@@ -311,20 +245,27 @@ impl CallMachine {
         if self.is_finished() {
             return self.plan_inspection(now);
         }
-        let Some(status) = report.status.filter(|status| !late || status.is_terminal()) else { return };
-        if status.is_terminal() {
-            self.end(now, status, None, effects);
-        } else {
-            self.advance(now, status, effects);
+        match report.status.filter(|_| !late) {
+            Some(status) if status.is_terminal() => return self.end(now, status, None, effects),
+            Some(status) => self.advance(now, status, effects),
+            None => {}
+        }
+        self.still_up(now, effects);
+    }
+
+    /// A call found at a restart is not over: nobody carries its audio any more.
+    fn still_up(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.picked_up) {
+            self.want_hang_up(now, effects);
         }
     }
 
-    /// Duration and cost may come after the end; the first of each counts.
+    /// Duration and cost may come after the end. A longer duration and another cost correct what was said before.
     fn bill(&mut self, report: &Report, effects: &mut Vec<Effect>) {
-        let duration = report.duration.filter(|_| self.duration.is_none());
-        let cost = report.cost.clone().filter(|_| !self.priced);
-        self.duration = self.duration.or(duration);
-        self.priced |= cost.is_some();
+        let duration = report.duration.filter(|said| self.duration.is_none_or(|known| *said > known));
+        let cost = report.cost.clone().filter(|said| self.cost.as_ref() != Some(said));
+        self.duration = duration.or(self.duration);
+        self.cost = cost.clone().or(self.cost.take());
         if duration.is_some() || cost.is_some() {
             effects.push(Effect::Store(Change { duration, cost, ..Change::default() }));
         }
@@ -370,11 +311,11 @@ impl CallMachine {
             // The provider is about to say how the call ended; only if it does not, ask it to.
             self.patience = Some(now + self.limits.grace);
         } else {
-            self.want_hang_up(effects);
+            self.want_hang_up(now, effects);
         }
     }
 
-    fn hang_up_requested(&mut self, _now: u64, by: Ended, effects: &mut Vec<Effect>) {
+    fn hang_up_requested(&mut self, now: u64, by: Ended, effects: &mut Vec<Effect>) {
         if self.is_finished() {
             return;
         }
@@ -383,44 +324,64 @@ impl CallMachine {
         if self.stream == Stream::Open {
             effects.push(Effect::CloseStream);
         }
-        self.want_hang_up(effects);
+        self.want_hang_up(now, effects);
     }
 
-    fn want_hang_up(&mut self, effects: &mut Vec<Effect>) {
+    fn want_hang_up(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if self.placing != Placing::Known {
+            // Patience with the order goes on: its answer may never come.
+            self.hang_up_wanted = true;
+            return;
+        }
         self.patience = None;
-        match (self.hang_up, self.placing) {
-            (HangUp::Idle, Placing::Known) => self.send_hang_up(0, effects),
-            (HangUp::Idle, Placing::Sent | Placing::ReadingBack { .. }) => self.hang_up = HangUp::Wanted,
-            _ => {}
+        if self.hang_up.is_idle() {
+            self.send_hang_up(now, effects);
         }
     }
 
-    fn send_hang_up(&mut self, tries: u32, effects: &mut Vec<Effect>) {
-        self.hang_up = HangUp::Sent { tries: tries + 1 };
+    fn send_hang_up(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        self.hang_up.sent(now);
         effects.push(Effect::HangUpAtProvider);
     }
 
     fn hang_up_done(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let status = if self.answered_at.is_some() { Status::Completed } else { Status::Canceled };
+        if !self.hang_up.is_under_way() {
+            return;
+        }
+        self.hang_up.settled();
+        let canceled = self.outcome.unwrap_or(Status::Canceled);
+        let status = if self.answered_at.is_some() { Status::Completed } else { canceled };
         self.end(now, status, None, effects);
     }
 
     fn hang_up_failed(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let HangUp::Sent { tries } = self.hang_up else { return };
-        if self.is_finished() {
+        if !self.hang_up.is_under_way() {
             return;
         }
-        effects.push(record("hang-up-failed", [("try", tries.to_string())]));
-        if tries < HANG_UPS {
-            self.hang_up = HangUp::Again { tries, at: now + (PATIENCE << tries.min(6)) };
+        effects.push(record("hang-up-failed", [("try", self.hang_up.tries.to_string())]));
+        if self.hang_up.tries < HANG_UPS {
+            return self.hang_up.again(now);
+        }
+        self.hang_up.settled();
+        let status = if self.answered_at.is_some() { Status::Completed } else { Status::Failed };
+        let reason = Ended::Fault("the provider could not be made to hang up".to_owned());
+        self.end(now, status, Some(reason), effects);
+    }
+
+    fn inspect_failed(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if self.is_finished() {
+            self.plan_inspection(now);
         } else {
-            let status = if self.answered_at.is_some() { Status::Completed } else { Status::Failed };
-            let reason = Ended::Fault("the provider could not be made to hang up".to_owned());
-            self.end(now, status, Some(reason), effects);
+            self.still_up(now, effects);
         }
     }
 
     fn tick(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        match self.hang_up.due(now) {
+            Due::Send => self.send_hang_up(now, effects),
+            Due::Overdue => self.hang_up_failed(now, effects),
+            Due::Nothing => {}
+        }
         if self.is_finished() {
             if self.inspect_at.is_some_and(|at| now >= at) {
                 self.inspect_at = None;
@@ -428,18 +389,12 @@ impl CallMachine {
             }
             return;
         }
-        if let HangUp::Again { tries, at } = self.hang_up
-            && now >= at
-        {
-            self.send_hang_up(tries, effects);
+        match self.read_back.due(now) {
+            Due::Send => self.send_read_back(now, effects),
+            Due::Overdue => self.read_back_failed(now, effects),
+            Due::Nothing => {}
         }
-        if let Placing::ReadingBack { tries, again_at: Some(at) } = self.placing
-            && now >= at
-        {
-            self.placing = Placing::ReadingBack { tries: tries + 1, again_at: None };
-            effects.push(Effect::ReadBack);
-        }
-        if now >= self.began + self.limits.max_duration {
+        if !self.overlong && now >= self.began + self.limits.max_duration {
             self.too_long(now, effects);
         } else if self.patience.is_some_and(|until| now >= until) {
             self.out_of_patience(now, effects);
@@ -447,28 +402,43 @@ impl CallMachine {
     }
 
     fn out_of_patience(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        self.patience = None;
+        if self.picked_up {
+            return self.look_at_it(now, effects);
+        }
         if self.reason.is_none() {
-            let why = if self.answered_at.is_some() { "no media stream was opened" } else { "nobody answered" };
-            self.reason = Some(Ended::Fault(why.to_owned()));
-            effects.push(record("watchdog", [("why", why.to_owned())]));
+            self.give_up_waiting(effects);
         }
-        self.want_hang_up(effects);
-        if self.placing == Placing::Sent {
-            // The order itself never came back.
-            self.placing = Placing::ReadingBack { tries: 1, again_at: None };
-            effects.push(Effect::ReadBack);
-        }
-        let _ = now;
+        self.want_hang_up(now, effects);
+        // The order itself never came back.
+        self.place_unknown(now, effects);
     }
 
-    /// The cap is on the whole call, endings that go wrong included.
-    fn too_long(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let reason = Ended::Fault("the call reached its longest duration".to_owned());
-        if self.placing == Placing::Known && self.hang_up == HangUp::Idle {
-            effects.push(Effect::HangUpAtProvider);
+    /// First asks how the call stands; whoever does not answer in time has to end it.
+    fn look_at_it(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if self.inspections > 0 {
+            return self.still_up(now, effects);
         }
-        let status = if self.answered_at.is_some() { Status::Completed } else { Status::Failed };
-        self.end(now, status, Some(reason), effects);
+        self.inspections = 1;
+        self.patience = Some(now + PICKED_UP);
+        effects.push(Effect::Inspect);
+    }
+
+    fn give_up_waiting(&mut self, effects: &mut Vec<Effect>) {
+        let (why, outcome) = match (self.direction, self.answered_at) {
+            (Direction::Outbound, None) => ("nobody answered", Status::NoAnswer),
+            _ => ("no media stream was opened", Status::Failed),
+        };
+        self.reason = Some(Ended::Fault(why.to_owned()));
+        self.outcome = Some(outcome);
+        effects.push(record("watchdog", [("why", why.to_owned())]));
+    }
+
+    fn too_long(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        self.overlong = true;
+        let reason = Ended::Fault("the call reached its longest duration".to_owned());
+        self.hang_up_requested(now, reason, effects);
+        self.place_unknown(now, effects);
     }
 
     fn end(&mut self, now: u64, status: Status, reason: Option<Ended>, effects: &mut Vec<Effect>) {
@@ -481,6 +451,8 @@ impl CallMachine {
         self.status = status;
         self.ended_at = Some(now);
         self.patience = None;
+        self.hang_up.settled();
+        self.inspections = 0;
         let reason = match (reason, self.reason.take()) {
             (_, Some(first)) => word(&first),
             (Some(reason), None) => word(&reason),
@@ -488,6 +460,7 @@ impl CallMachine {
         };
         effects.push(Effect::Store(Change {
             status: Some(status),
+            answered_at: self.answered_unseen(now),
             ended_at: Some(now),
             reason: Some(reason.clone()),
             ..Change::default()
@@ -496,9 +469,18 @@ impl CallMachine {
         self.plan_inspection(now);
     }
 
+    /// When a call was answered whose end came before the news of its answer.
+    fn answered_unseen(&mut self, now: u64) -> Option<u64> {
+        if self.status != Status::Completed || self.answered_at.is_some() {
+            return None;
+        }
+        self.answered_at = self.duration.map(|seconds| now.saturating_sub(u64::from(seconds) * 1_000).max(self.began));
+        self.answered_at
+    }
+
     /// After the end, the bill: asked for a few times, ever more rarely.
     fn plan_inspection(&mut self, now: u64) {
-        let settled = self.priced && self.duration.is_some();
+        let settled = self.cost.is_some() && self.duration.is_some();
         let known = self.placing == Placing::Known;
         if !self.is_finished() || settled || !known || self.inspect_at.is_some() {
             if settled {
@@ -510,28 +492,5 @@ impl CallMachine {
             self.inspections += 1;
             self.inspect_at = Some(now + delay);
         }
-    }
-}
-
-fn record<const N: usize>(kind: &'static str, data: [(&'static str, String); N]) -> Effect {
-    Effect::Record(Record { kind, data: data.into() })
-}
-
-fn reported_record(report: &Report, late: bool) -> Effect {
-    let mut data = vec![("reported", report.raw.clone())];
-    data.extend(report.sequence.map(|sequence| ("sequence", sequence.to_string())));
-    data.extend(report.cause.clone().map(|cause| ("cause", cause)));
-    if late {
-        data.push(("late", "true".to_owned()));
-    }
-    Effect::Record(Record { kind: "status", data })
-}
-
-fn word(ended: &Ended) -> String {
-    match ended {
-        Ended::Caller => "caller".to_owned(),
-        Ended::Agent => "agent".to_owned(),
-        Ended::Operator => "operator".to_owned(),
-        Ended::Fault(what) => what.clone(),
     }
 }

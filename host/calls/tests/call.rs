@@ -1,7 +1,7 @@
 //! Claims about calls, in virtual time.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use jackfield_calls::{CallMachine, Change, Direction, Effect, Ended, Input, Limits, Report, Status};
+use jackfield_calls::{CallMachine, Change, Direction, Effect, Ended, Input, Limits, Report, Status, Stored};
 
 fn report(status: Status, sequence: Option<u64>) -> Input {
     Input::Reported(Report { status: Some(status), raw: status.as_str().to_owned(), sequence, ..Report::default() })
@@ -205,6 +205,7 @@ fn any_sequence_of_inputs_ends_the_call_exactly_once() {
         placed(),
         Input::PlaceUnknown,
         Input::PlaceFound(None),
+        Input::ReadBackFailed,
         Input::PlaceFound(Some("P2".to_owned())),
         report(Status::Ringing, None),
         report(Status::InProgress, Some(2)),
@@ -240,11 +241,131 @@ fn any_sequence_of_inputs_ends_the_call_exactly_once() {
     }
 }
 
+fn found(status: Status, provider_known: bool) -> CallMachine {
+    let stored = Stored { direction: Direction::Outbound, status, provider_known, began: 0, answered_at: None };
+    CallMachine::restore(stored, 1_000_000, Limits::default())
+}
+
 #[test]
 fn a_call_found_unfinished_at_start_is_settled() {
     for (status, known) in [(Status::InProgress, true), (Status::Initiated, false), (Status::Ringing, true)] {
-        let mut machine = CallMachine::restore(status, known, 0, None, 1_000_000);
+        let mut machine = found(status, known);
         let (_, effects) = run_out(&mut machine, 1_000_000, &Input::HangUpDone);
         assert_eq!(finishes(&effects), 1, "{status:?}");
     }
+}
+
+#[test]
+fn a_call_found_unfinished_is_looked_at_before_it_is_hung_up() {
+    let mut machine = found(Status::InProgress, true);
+    assert_eq!(machine.handle(1_000_000, Input::Tick), vec![Effect::Inspect]);
+    let over = machine.clone().handle(1_000_100, report(Status::Completed, None));
+    assert_eq!(finishes(&over), 1);
+    assert!(!over.contains(&Effect::HangUpAtProvider), "it was over");
+    let up = machine.clone().handle(1_000_100, report(Status::InProgress, None));
+    assert!(up.contains(&Effect::HangUpAtProvider), "nobody carries its audio");
+    assert!(machine.clone().handle(1_000_100, Input::InspectFailed).contains(&Effect::HangUpAtProvider));
+    let silent = machine.next_deadline().unwrap();
+    assert!(machine.handle(silent, Input::Tick).contains(&Effect::HangUpAtProvider));
+}
+
+#[test]
+fn a_provider_that_cannot_be_asked_is_asked_for_minutes_before_the_call_is_given_up() {
+    let mut machine = CallMachine::new(Direction::Outbound, 0, Limits::default());
+    let mut asked = machine.handle(0, Input::PlaceUnknown).contains(&Effect::ReadBack);
+    let mut last = 0;
+    while !machine.is_finished() {
+        if asked {
+            machine.handle(last, Input::ReadBackFailed);
+        }
+        last = machine.next_deadline().unwrap_or(last);
+        asked = machine.handle(last, Input::Tick).contains(&Effect::ReadBack);
+    }
+    assert!(last > 180_000, "{last}");
+    // It rang after all: whoever answers hears nobody, so it is ended, as often as it takes.
+    assert!(machine.handle(last + 1, placed()).contains(&Effect::HangUpAtProvider));
+    machine.handle(last + 2, Input::HangUpFailed);
+    let again = machine.next_deadline().unwrap();
+    assert!(machine.handle(again, Input::Tick).contains(&Effect::HangUpAtProvider));
+}
+
+#[test]
+fn an_order_that_never_comes_back_stalls_nothing() {
+    let mut machine = inbound();
+    machine.handle(0, Input::StreamOpened);
+    machine.handle(10, Input::HangUpRequested(Ended::Operator));
+    assert_eq!(machine.next_deadline(), Some(30_010), "an answer is overdue then");
+    machine.handle(30_010, Input::Tick);
+    assert!(machine.handle(31_010, Input::Tick).contains(&Effect::HangUpAtProvider));
+    let mut machine = CallMachine::new(Direction::Outbound, 0, Limits::default());
+    machine.handle(1, Input::HangUpRequested(Ended::Operator));
+    assert!(machine.handle(75_000, Input::Tick).contains(&Effect::ReadBack), "the order's answer was lost");
+}
+
+#[test]
+fn what_cannot_be_true_of_a_live_call_changes_nothing() {
+    let mut machine = inbound();
+    machine.handle(0, Input::StreamOpened);
+    for input in [
+        Input::PlaceRefused { reason: "no".to_owned() },
+        Input::HangUpDone,
+        Input::HangUpFailed,
+        Input::PlaceFound(None),
+        Input::ReadBackFailed,
+        Input::InspectFailed,
+    ] {
+        assert_eq!(machine.handle(1, input.clone()), vec![], "{input:?}");
+    }
+    machine.handle(2, report(Status::InProgress, Some(5)));
+    machine.handle(3, report(Status::Completed, Some(4)));
+    assert!(!machine.is_finished(), "older news than what is known");
+}
+
+#[test]
+fn a_call_ends_as_what_it_was() {
+    let mut silent = inbound();
+    silent.handle(30_000, Input::Tick);
+    silent.handle(30_100, Input::HangUpDone);
+    assert_eq!(silent.status(), Status::Failed, "the provider never opened a stream");
+    let mut unanswered = CallMachine::new(Direction::Outbound, 0, Limits::default());
+    unanswered.handle(1, placed());
+    unanswered.handle(75_000, Input::Tick);
+    unanswered.handle(75_100, Input::HangUpDone);
+    assert_eq!(unanswered.status(), Status::NoAnswer);
+    let mut busy = CallMachine::new(Direction::Outbound, 0, Limits::default());
+    busy.handle(1, Input::Placed { provider_id: "P1".to_owned(), status: Some(Status::Busy) });
+    assert_eq!(busy.status(), Status::Busy, "the answer to the order said so");
+}
+
+#[test]
+fn the_longest_duration_ends_a_call_however_often_the_provider_fails_to() {
+    let mut machine = inbound();
+    machine.handle(0, Input::StreamOpened);
+    let longest = machine.next_deadline().unwrap();
+    let effects = machine.handle(longest, Input::Tick);
+    assert!(effects.contains(&Effect::CloseStream) && effects.contains(&Effect::HangUpAtProvider), "{effects:?}");
+    machine.handle(longest + 1, Input::HangUpFailed);
+    let (_, effects) = run_out(&mut machine, longest + 1, &Input::HangUpFailed);
+    let asked = effects.iter().filter(|effect| **effect == Effect::HangUpAtProvider).count();
+    assert_eq!(asked, 4, "five tries in all");
+}
+
+#[test]
+fn figures_are_corrected_upwards_and_an_unseen_answer_is_told_from_the_duration() {
+    let mut machine = inbound();
+    let said = |duration, amount: &str| {
+        let cost = Some((amount.to_owned(), "USD".to_owned()));
+        let status = Some(Status::Completed);
+        Input::Reported(Report { status, raw: "completed".to_owned(), duration, cost, ..Report::default() })
+    };
+    let effects = machine.handle(60_000, said(Some(42), "0"));
+    let answered = effects.iter().find_map(|effect| match effect {
+        Effect::Store(Change { answered_at: Some(at), .. }) => Some(*at),
+        _ => None,
+    });
+    assert_eq!(answered, Some(18_000));
+    let change = Change { duration: Some(43), cost: Some(("0.02".into(), "USD".into())), ..Change::default() };
+    assert_eq!(machine.handle(61_000, said(Some(43), "0.02"))[1], Effect::Store(change));
+    let last = machine.handle(62_000, said(Some(0), "0.02"));
+    assert!(last.iter().all(|effect| matches!(effect, Effect::Record(_))), "{last:?}");
 }

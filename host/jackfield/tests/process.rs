@@ -172,7 +172,8 @@ fn a_request_that_has_begun_is_waited_for_and_a_second_signal_ends_that_with_1()
     for (signals, code) in [(&["TERM"][..], 0), (&["TERM", "INT"], 1)] {
         let host = Host::start();
         let mut socket = TcpStream::connect(&host.address).unwrap();
-        let head = "POST /api/v1/telephony/inbound/run HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+        let head = "POST /api/v1/telephony/inbound/run HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                    content-length: 2\r\nexpect: 100-continue\r\n\r\n";
         socket.write_all(head.as_bytes()).unwrap();
         let mut part = [0; 12];
         socket.read_exact(&mut part).unwrap();

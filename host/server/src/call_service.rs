@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_agents::{Connector, Start};
-use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status};
+use jackfield_calls::retry::{self, Failure, Retry};
+use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status, Stored};
 use jackfield_egress::Egress;
-use jackfield_plugins::types::{Ability, Fault, PlaceRequest, StatusUpdate, StreamAction};
+use jackfield_plugins::types::{Ability, Fault, PlaceRequest, Placed, StatusUpdate, StreamAction};
 use jackfield_plugins::{Generation, Pin, PluginHost};
 use jackfield_store::{
     Agent, Call, CallChange, Configuration, Directory, MediaGrant, NewCall, Shared, Store, StoreError,
@@ -22,6 +23,9 @@ use crate::media::{MediaPool, StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 use crate::metrics::Metrics;
 use crate::rollout::Rollout;
 use crate::settings::ServerSettings;
+
+/// How long an order is tried before whoever gave it hears that the provider is busy.
+const PLACE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An outbound call, as an operator orders it.
 #[derive(Debug, Clone)]
@@ -344,12 +348,14 @@ impl CallService {
         let configuration = directory.configuration(&call.configuration_id).cloned();
         let configuration = configuration.ok_or_else(|| "its telephony configuration is gone".to_owned())?;
         let generation = self.generation_of(call).await?;
-        let status = Status::parse(&call.status).unwrap_or(Status::Initiated);
-        let answered = call.answered_at.map(unsigned);
-        let known = call.provider_call_id.is_some();
-        let now = unsigned(now_ms());
-        let machine = CallMachine::restore(status, known, unsigned(call.created_at), answered, now);
-        Ok(self.start(call.clone(), machine, generation.pin(), configuration, None))
+        let stored = stored(call);
+        // Looking for a call takes the order that placed it.
+        let placed_by = match stored.provider_known {
+            true => None,
+            false => Some(self.place_request(call).await?),
+        };
+        let machine = CallMachine::restore(stored, unsigned(now_ms()), self.limits());
+        Ok(self.start(call.clone(), machine, generation.pin(), configuration, placed_by))
     }
 
     fn start(
@@ -474,7 +480,7 @@ impl CallService {
             configuration: Arc::clone(&handle.configuration),
             egress: self.board.egress.clone(),
         };
-        let (input, outcome) = match provider.place(request).await {
+        let (input, outcome) = match place_patiently(&provider, request).await {
             Ok(Ok(placed)) => {
                 let status = status_of(&placed.status);
                 (Input::Placed { provider_id: placed.provider_id, status }, Ok(()))
@@ -562,6 +568,33 @@ impl CallService {
 impl std::fmt::Debug for CallService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallService").field("active", &self.active()).finish_non_exhaustive()
+    }
+}
+
+/// Sends an order again where the provider asks for it and surely did nothing yet: soon, and a few times.
+async fn place_patiently(provider: &Provider, request: &PlaceRequest) -> Result<Result<Placed, Fault>, CallProblem> {
+    let began = tokio::time::Instant::now();
+    let mut attempt = 1;
+    loop {
+        let outcome = provider.place(request).await;
+        let Ok(Err(Fault::RetryLater(seconds))) = outcome else { return outcome };
+        let left = PLACE_PATIENCE.saturating_sub(began.elapsed());
+        let left = u64::try_from(left.as_millis()).unwrap_or(0);
+        match retry::decide(Failure::Later(u64::from(seconds) * 1_000), attempt, false, left) {
+            Retry::After(delay) => tokio::time::sleep(Duration::from_millis(delay)).await,
+            Retry::ReadBack | Retry::Never => return outcome,
+        }
+        attempt += 1;
+    }
+}
+
+fn stored(call: &Call) -> Stored {
+    Stored {
+        direction: if call.direction == "outbound" { Direction::Outbound } else { Direction::Inbound },
+        status: Status::parse(&call.status).unwrap_or(Status::Initiated),
+        provider_known: call.provider_call_id.is_some(),
+        began: unsigned(call.created_at),
+        answered_at: call.answered_at.map(unsigned),
     }
 }
 

@@ -61,7 +61,9 @@ async fn write_all(mut inbox: mpsc::Receiver<Job>, mut connection: SqliteConnect
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         // Whoever is about to ask joins this commit; alone, nothing waits.
         tokio::task::yield_now().await;
-        while jobs.len() < GROUP && let Ok(job) = inbox.try_recv() {
+        while jobs.len() < GROUP
+            && let Ok(job) = inbox.try_recv()
+        {
             jobs.push(job);
         }
         write_group(&mut connection, std::mem::take(&mut jobs)).await;

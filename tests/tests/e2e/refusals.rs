@@ -35,6 +35,16 @@ async fn a_signature_that_is_wrong_missing_or_doubled_is_refused_and_leaves_no_t
 }
 
 #[tokio::test]
+async fn a_body_of_a_kind_that_no_provider_sends_is_refused_before_any_plugin_sees_it() {
+    let world = World::new().await;
+    let webhook = world.carrier.inbound_webhook(&Leg::inbound(CALLER, NUMBER));
+    for kind in ["", "text/plain", "multipart/form-data; boundary=x", "application/octet-stream"] {
+        let answer = world.carrier.post_body(&webhook, kind, b"AccountSid=AC1".to_vec()).await.unwrap();
+        assert_eq!(answer.status, 415, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_changed_field_or_target_breaks_the_signature() {
     let world = World::new().await;
     let genuine = world.carrier.inbound_webhook(&Leg::inbound(CALLER, NUMBER));

@@ -173,11 +173,16 @@ impl Actor {
     }
 
     /// Asks the provider in a task of its own; the answer comes back as an input.
-    fn order<F>(&self, ask: fn(Provider, Call, Option<PlaceRequest>) -> F)
+    fn order<F>(&self, ask: fn(Asked) -> F)
     where
         F: Future<Output = Input> + Send + 'static,
     {
-        let asked = ask(self.provider.clone(), self.handle.call(), self.placed_by.clone());
+        let asked = ask(Asked {
+            provider: self.provider.clone(),
+            call: self.handle.call(),
+            placed_by: self.placed_by.clone(),
+            store: self.store.clone(),
+        });
         let inbox = self.handle.inbox.clone();
         tokio::spawn(async move {
             let input = asked.await;
@@ -189,7 +194,13 @@ impl Actor {
 
     async fn stream_news(&mut self, news: StreamNews) {
         match news {
-            StreamNews::Opened => drop(self.handle(Input::StreamOpened).await),
+            StreamNews::Opened { provider_id } => {
+                // A stream may name its call before the provider has answered the order that placed it.
+                if let Some(provider_id) = provider_id {
+                    self.handle(Input::Placed { provider_id, status: None }).await.ok();
+                }
+                self.handle(Input::StreamOpened).await.ok();
+            }
             StreamNews::Dtmf => {
                 let event = NewEvent { kind: "dtmf".to_owned(), data: json!({}) };
                 self.write(CallChange::default(), vec![event]).await.ok();
@@ -209,7 +220,15 @@ impl Actor {
     }
 }
 
-async fn hang_up(provider: Provider, call: Call, _: Option<PlaceRequest>) -> Input {
+/// What a question to the provider is asked with.
+struct Asked {
+    provider: Provider,
+    call: Call,
+    placed_by: Option<PlaceRequest>,
+    store: Store,
+}
+
+async fn hang_up(Asked { provider, call, .. }: Asked) -> Input {
     match provider.hang_up(&guest_call(&call)).await {
         Ok(()) | Err(CallProblem::NotFound(_)) => Input::HangUpDone,
         // A provider without such a call, or an account that cannot ask: the stream is closed, and that must do.
@@ -220,19 +239,29 @@ async fn hang_up(provider: Provider, call: Call, _: Option<PlaceRequest>) -> Inp
     }
 }
 
-async fn read_back(provider: Provider, call: Call, placed_by: Option<PlaceRequest>) -> Input {
-    let Some(request) = placed_by else { return Input::PlaceFound(None) };
-    let since = u64::try_from(call.created_at).unwrap_or(0);
-    match provider.find_placed(&request, since).await {
-        Ok(found) => Input::PlaceFound(found.map(|placed| placed.provider_id)),
-        Err(error) => {
-            tracing::warn!(call = call.id, %error, "the provider could not be asked for the call");
-            Input::PlaceFound(None)
+async fn read_back(asked: Asked) -> Input {
+    match look_for(&asked).await {
+        Ok(found) => Input::PlaceFound(found),
+        Err(why) => {
+            tracing::warn!(call = asked.call.id, why, "the provider could not be asked for the call");
+            Input::ReadBackFailed
         }
     }
 }
 
-async fn inspect(provider: Provider, call: Call, _: Option<PlaceRequest>) -> Input {
+/// The provider's id of the call that this order placed. One that another call has is that call's.
+async fn look_for(asked: &Asked) -> Result<Option<String>, String> {
+    let Asked { provider, call, placed_by, store } = asked;
+    let request = placed_by.as_ref().ok_or("the order that placed it is gone")?;
+    let since = u64::try_from(call.created_at).unwrap_or(0);
+    let found = provider.find_placed(request, since).await.map_err(|error| error.to_string())?;
+    let Some(placed) = found else { return Ok(None) };
+    let owner = store.call_by_provider_id(&call.configuration_id, &placed.provider_id).await;
+    let owner = owner.map_err(|error| error.to_string())?;
+    Ok(owner.is_none_or(|owner| owner.id == call.id).then_some(placed.provider_id))
+}
+
+async fn inspect(Asked { provider, call, .. }: Asked) -> Input {
     match provider.inspect(&guest_call(&call)).await {
         Ok(Inspection { status, raw, duration, cost, .. }) => {
             let cost = cost.map(|money| (money.amount, money.currency));

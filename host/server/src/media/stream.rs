@@ -47,8 +47,8 @@ pub(crate) struct StreamKnobs {
 /// What a stream tells the call it belongs to.
 #[derive(Debug)]
 pub(crate) enum StreamNews {
-    /// Audio flows.
-    Opened,
+    /// Audio flows, of the call that the provider knows by this id where the stream says so.
+    Opened { provider_id: Option<String> },
     /// The caller pressed a key. Which one is between caller and agent.
     Dtmf,
     /// It is over.
@@ -194,7 +194,9 @@ impl Running {
         match (wire::format_of(&started.inbound), wire::format_of(&started.outbound)) {
             (Ok(wire_in), Ok(wire_out)) => {
                 self.session.handle(now, Input::WireStarted { wire_in, wire_out });
-                self.news.send(Order::Stream(Box::new(StreamNews::Opened))).ok();
+                self.news
+                    .send(Order::Stream(Box::new(StreamNews::Opened { provider_id: started.provider_id.clone() })))
+                    .ok();
             }
             (Err(reason), _) | (_, Err(reason)) => self.stop(StreamEnd::Provider(reason)),
         }

@@ -70,6 +70,9 @@ where
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
+    if !body.is_empty() && !is_readable(&parts) {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
     let request = as_dialled(&app.settings.public_url, &parts, body);
     let budget = app.settings.limits.webhook_answer();
     // A task of its own: work that is late goes on to its end although the sender hears 503.
@@ -80,6 +83,14 @@ where
         Ok(Err(_panicked)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Err(_late) => refuse(&app, &Refused::Unavailable("the answer took too long".to_owned())),
     }
+}
+
+/// Providers post forms and JSON. Anything else costs no plugin's time.
+fn is_readable(parts: &Parts) -> bool {
+    let value = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(media_type.as_str(), "application/x-www-form-urlencoded" | "application/json")
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// The request as the provider sent it: the configured public base, and the raw target behind it.
