@@ -63,6 +63,13 @@ impl HostOptions {
         self
     }
 
+    /// Calls are recorded.
+    #[must_use]
+    pub fn recording(mut self) -> Self {
+        self.environment.push(("JACKFIELD_MEDIA_RECORD".to_owned(), "true".to_owned()));
+        self
+    }
+
     #[must_use]
     pub fn with_settings(mut self, settings: &str) -> Self {
         self.settings.push_str(settings);

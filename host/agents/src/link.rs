@@ -91,6 +91,19 @@ impl Link {
         }
     }
 
+    /// What the agent has said already, if anything.
+    pub fn try_next(&mut self) -> Option<FromAgent> {
+        match &mut self.0 {
+            Kind::Echo(queue) => queue.pop_front().map(FromAgent::Audio),
+            Kind::Socket { closed: true, .. } => None,
+            Kind::Socket { incoming, closed, .. } => {
+                let said = incoming.try_recv().ok()?;
+                *closed = matches!(said, FromAgent::Closed { .. });
+                Some(said)
+            }
+        }
+    }
+
     /// Tells the agent something, without ever waiting for it.
     pub fn send(&mut self, message: ToAgent) {
         match &mut self.0 {

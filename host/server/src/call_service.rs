@@ -530,7 +530,7 @@ impl CallService {
             knobs: self.knobs(),
             recording: self.recording(&taken.call),
             news: taken.handle.inbox.clone(),
-            hang_up: taken.handle.hang_up.subscribe(),
+            ends: Arc::clone(&taken.handle.stream_ends),
         })
     }
 

@@ -29,6 +29,10 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     table.held("echo latency at 500 calls, p99", ms(percentile(&tally.delays, 0.99)), "ms", Limit::AtMost(35.0));
     let lost = tally.sent.saturating_sub(tally.heard);
     table.told("frames that did not come back", per_mille(lost, tally.sent), "per mille");
+    let crowd = Crowd::gather_recorded().await?;
+    let streams = crowd.put_through(CALLS).await?;
+    let (recorded, _) = under_load(crowd.host.pid(), streams).await?;
+    table.told("echo calls a core, of the bare echo's, each recorded", recorded / bare.0, "");
     Ok(())
 }
 

@@ -21,7 +21,16 @@ pub(super) struct Crowd {
 
 impl Crowd {
     pub(super) async fn gather() -> Result<Self> {
-        let options = HostOptions::new()?
+        Self::gather_at(HostOptions::new()?).await
+    }
+
+    /// Calls are recorded.
+    pub(super) async fn gather_recorded() -> Result<Self> {
+        Self::gather_at(HostOptions::new()?.recording()).await
+    }
+
+    async fn gather_at(options: HostOptions) -> Result<Self> {
+        let options = options
             .with_settings("[limits]\ncalls = 1000000\nconnections_per_address = 100000\n[log]\nlevel = \"warn\"\n");
         let host = options.start()?;
         let (api, account) = (host.api()?, Account::fresh());

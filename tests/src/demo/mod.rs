@@ -51,7 +51,7 @@ async fn set_up() -> Result<Stage> {
     let account = Account::fresh();
     let rest = TwilioRest::start(account.clone()).await?;
     rest.own_number(NUMBER);
-    let host = HostOptions::new()?.with_twilio_at(rest.address).start()?;
+    let host = HostOptions::new()?.with_twilio_at(rest.address).recording().start()?;
     let api = host.api()?;
     let about = format!("is ready at {} after {} ms", host.base_url(), host.ready_after.as_millis());
     timeline.note("host", &about);

@@ -68,7 +68,8 @@ async fn a_restart_keeps_accounts_numbers_agents_calls_and_the_plugins_generatio
     world.call_when(&leg, "the end", crate::world::ended).await;
     world.host.terminate().unwrap();
     world.host.wait(SOON).await.unwrap();
-    let mut options = HostOptions::new().unwrap().in_folder(folder.path()).with_twilio_at(world.rest.address);
+    let mut options =
+        HostOptions::new().unwrap().in_folder(folder.path()).with_twilio_at(world.rest.address).recording();
     options.admin_token = token;
     world.host = options.start().unwrap();
     world.api = world.host.api().unwrap();

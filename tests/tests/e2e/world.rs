@@ -31,7 +31,7 @@ impl World {
     pub(crate) async fn with(change: impl FnOnce(HostOptions) -> HostOptions) -> Self {
         let account = Account::fresh();
         let rest = TwilioRest::start(account.clone()).await.unwrap();
-        let options = change(HostOptions::new().unwrap().with_twilio_at(rest.address));
+        let options = change(HostOptions::new().unwrap().with_twilio_at(rest.address).recording());
         let host = options.start().unwrap();
         let api = host.api().unwrap();
         let configuration = api.add_twilio("main", &account.sid, &account.token).await.unwrap();

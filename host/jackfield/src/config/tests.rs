@@ -116,14 +116,14 @@ fn lists_and_tables_are_read_from_the_environment() {
     let settings = with(&[
         ("JACKFIELD_EGRESS_DANGER_ROUTES", routes),
         ("JACKFIELD_TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.1"),
-        ("JACKFIELD_MEDIA_RECORD", "false"),
+        ("JACKFIELD_MEDIA_RECORD", "true"),
         ("DATABASE_URL", "sqlite:/tmp/some.db?mode=rwc"),
     ])
     .unwrap();
     assert_eq!(settings.egress().danger_routes["api.twilio.com"].as_str(), "http://127.0.0.1:9/");
     let server = settings.server(settings.listen);
     assert!(server.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
-    assert!(!server.media.record);
+    assert!(server.media.record);
     assert_eq!(settings.database().unwrap().file.unwrap(), Path::new("/tmp/some.db"));
 }
 

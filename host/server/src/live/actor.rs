@@ -10,7 +10,7 @@ use jackfield_plugins::Pin;
 use jackfield_plugins::types::{CallStatus, Inspection, PlaceRequest, StatusUpdate};
 use jackfield_store::{Call, CallChange, Configuration, NewEvent, Store};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::provider::Provider;
 use super::registry::{Handle, Order, Registry};
@@ -58,7 +58,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         row: Arc::new(Mutex::new(parts.call.clone())),
         streaming: Arc::new(AtomicBool::new(false)),
         ending: Arc::new(AtomicBool::new(false)),
-        hang_up: Arc::new(watch::Sender::new(false)),
+        stream_ends: Arc::new(AtomicBool::new(false)),
     };
     if !parts.registry.enter(&id, handle.clone()) {
         return parts.registry.get(&id).unwrap_or(handle);
@@ -160,7 +160,7 @@ impl Actor {
     fn act(&self, effect: Effect) {
         match effect {
             Effect::Store(_) | Effect::Record(_) => {}
-            Effect::CloseStream => drop(self.handle.hang_up.send(true)),
+            Effect::CloseStream => self.handle.stream_ends.store(true, Ordering::Release),
             Effect::HangUpAtProvider => self.order(hang_up),
             Effect::ReadBack => self.order(read_back),
             Effect::Inspect => self.order(inspect),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use jackfield_calls::Input;
 use jackfield_plugins::Generation;
 use jackfield_store::{Call, Configuration};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::media::StreamNews;
 
@@ -32,8 +32,8 @@ pub(crate) struct Handle {
     /// Set while a stream is open: there is one at a time.
     pub(crate) streaming: Arc<AtomicBool>,
     pub(crate) ending: Arc<AtomicBool>,
-    /// Tells the stream to end.
-    pub(crate) hang_up: Arc<watch::Sender<bool>>,
+    /// Tells the stream to end. Looked at with every beat: to wait for it would cost each frame.
+    pub(crate) stream_ends: Arc<AtomicBool>,
 }
 
 /// A media socket that may be opened: the claim on its call, given back if nothing comes of it.

@@ -10,8 +10,6 @@ use jackfield_media::wav::WavWriter;
 
 /// Half a minute of audio for a thousand calls; past that the disk has failed us and audio is dropped.
 const QUEUE: usize = 60 * 1_000;
-/// Parts of a second that are written at once. A write for each frame would cost more than all else a frame needs.
-const PART: u32 = 2;
 
 /// The way to the recording thread. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,7 +48,8 @@ impl Recorder {
     pub(crate) fn record(&self, path: PathBuf, rate: u32) -> Tape {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let part = usize::try_from(rate / PART).unwrap_or(usize::MAX);
+        // Half a second at a time: a write for each frame would cost more than all else a frame needs.
+        let part = usize::try_from(rate / 2).unwrap_or(usize::MAX);
         let (caller, agent) = (Vec::with_capacity(part), Vec::with_capacity(part));
         let mut tape = Tape { recorder: self.clone(), id, caller, agent, part, frames: 0, lost: 0 };
         tape.send(Job::Open { id, path, rate });

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jackfield_agents::{Connector, FromAgent, Link, Start, ToAgent};
@@ -9,7 +10,7 @@ use jackfield_media::{AgentMessage, Codec, EndReason, Format, Input, Output, Ses
 use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
 use jackfield_plugins::{GuestError, Pin};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::recorder::Tape;
 use super::wire::{self, Broken, Heard, Wire};
@@ -31,7 +32,7 @@ pub(crate) struct StreamOrder {
     pub(crate) recording: Option<PathBuf>,
     pub(crate) news: mpsc::UnboundedSender<Order>,
     /// Becomes true when the host wants the stream to end.
-    pub(crate) hang_up: watch::Receiver<bool>,
+    pub(crate) ends: Arc<AtomicBool>,
 }
 
 /// Settings of the loop.
@@ -83,7 +84,7 @@ struct Running {
     tape: Option<Tape>,
     call: GuestCall,
     news: mpsc::UnboundedSender<Order>,
-    hang_up: watch::Receiver<bool>,
+    ends: Arc<AtomicBool>,
     metrics: Metrics,
     end: Option<StreamEnd>,
     bad: u64,
@@ -122,7 +123,7 @@ impl Running {
             tape,
             call: order.call,
             news: order.news,
-            hang_up: order.hang_up,
+            ends: order.ends,
             metrics: desk.metrics.clone(),
             end: None,
             bad: 0,
@@ -131,27 +132,20 @@ impl Running {
     }
 
     async fn carry(mut self, desk: &Desk) -> (StreamEnd, Stats, u64) {
-        let mut beats = desk.beats.clone();
+        let mut beat = desk.beat();
         while self.end.is_none() {
             let outcome = tokio::select! {
                 biased;
-                beat = beats.changed() => {
-                    let late = desk.began.elapsed().saturating_sub(*beats.borrow_and_update());
-                    self.metrics.beat(late > BEAT / 2);
-                    if beat.is_err() { self.stop(StreamEnd::Provider("the host is ending".to_owned())); }
-                    self.session.handle(desk.began.elapsed(), Input::Tick);
-                    Ok(())
-                }
-                changed = self.hang_up.changed() => {
-                    if changed.is_err() || *self.hang_up.borrow() {
-                        self.session.handle(desk.began.elapsed(), Input::HangUp);
-                    }
+                due = beat.tick() => {
+                    self.metrics.beat(due.elapsed() > BEAT / 2);
+                    let input = if self.ends.load(Ordering::Acquire) { Input::HangUp } else { Input::Tick };
+                    self.session.handle(desk.began.elapsed(), input);
                     Ok(())
                 }
                 heard = self.wire.hear() => heard.map(|heard| self.heard(desk.began.elapsed(), heard)),
                 said = self.link.next() => { self.said(desk.began.elapsed(), said); Ok(()) }
             };
-            if let Err(broken) = outcome.and_then(|()| self.pass_on()) {
+            if let Err(broken) = outcome.and_then(|()| self.settle(desk)) {
                 self.stop(end_of(broken));
             }
         }
@@ -215,6 +209,16 @@ impl Running {
                 tracing::debug!(call = self.call.id, what, "an agent's message was refused");
             }
         }
+    }
+
+    /// Passes on what is to be passed on, and takes what the agent has said to it already.
+    fn settle(&mut self, desk: &Desk) -> Result<(), Broken> {
+        self.pass_on()?;
+        while let Some(said) = self.link.try_next() {
+            self.said(desk.began.elapsed(), said);
+            self.pass_on()?;
+        }
+        Ok(())
     }
 
     /// Hands the session's outputs to where they belong.

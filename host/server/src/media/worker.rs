@@ -1,13 +1,15 @@
 //! The threads of the audio loop: each with a runtime, a clock and the streams that were given to it.
+//!
+//! Every stream beats at its own place within the 20 ms, on absolute deadlines of its worker's clock: frames of many
+//! calls that fell due in one instant would wait for each other.
 
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::recorder::Recorder;
 use super::stream::{self, StreamOrder};
@@ -15,6 +17,8 @@ use crate::metrics::Metrics;
 
 /// Audio frames last 20 ms, and so does a beat.
 pub(crate) const BEAT: Duration = Duration::from_millis(20);
+/// Places for streams within a beat. More would spread the load further, and cost a wake-up of the worker each.
+const PLACES: u32 = 4;
 
 /// All media threads. Cheap to clone.
 #[derive(Clone)]
@@ -27,11 +31,24 @@ struct Worker {
 
 /// What every stream of a worker shares.
 pub(crate) struct Desk {
-    /// Time of the latest beat since the worker began; moved by one clock.
-    pub(crate) beats: watch::Receiver<Duration>,
     pub(crate) began: Instant,
+    /// Where in the beat the next stream has its place.
+    next_place: AtomicU32,
     pub(crate) metrics: Metrics,
     pub(crate) recorder: Recorder,
+}
+
+impl Desk {
+    /// The beat of one more stream.
+    pub(crate) fn beat(&self) -> Interval {
+        let place = self.next_place.fetch_add(1, Ordering::Relaxed) % PLACES;
+        let passed = u32::try_from(self.began.elapsed().as_millis() / BEAT.as_millis()).unwrap_or(u32::MAX);
+        let first = self.began + BEAT * passed.saturating_add(1) + BEAT * place / PLACES;
+        let mut beat = tokio::time::interval_at(first, BEAT);
+        // After a stall the next beat comes at its own place; sessions catch up by the time they are told.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        beat
+    }
 }
 
 impl MediaPool {
@@ -71,10 +88,7 @@ impl Worker {
         let streams = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&streams);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = move || {
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, serve(inbox, count, metrics, recorder));
-        };
+        let work = move || runtime.block_on(serve(inbox, count, metrics, recorder));
         thread::Builder::new().name(format!("media-{index}")).spawn(work)?;
         Ok(Self { orders, streams })
     }
@@ -86,29 +100,13 @@ async fn serve(
     metrics: Metrics,
     recorder: Recorder,
 ) {
-    let began = Instant::now();
-    let (beat, beats) = watch::channel(Duration::ZERO);
-    tokio::task::spawn_local(keep_beat(began, beat));
-    let desk = Rc::new(Desk { beats, began, metrics, recorder });
+    let desk = Arc::new(Desk { began: Instant::now(), next_place: AtomicU32::new(0), metrics, recorder });
     while let Some(order) = inbox.recv().await {
-        let (desk, streams) = (Rc::clone(&desk), Arc::clone(&streams));
+        let (desk, streams) = (Arc::clone(&desk), Arc::clone(&streams));
         streams.fetch_add(1, Ordering::Relaxed);
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             stream::run(order, &desk).await;
             streams.fetch_sub(1, Ordering::Relaxed);
         });
-    }
-}
-
-/// One clock for all streams of the worker, on absolute deadlines.
-async fn keep_beat(began: Instant, beat: watch::Sender<Duration>) {
-    let mut interval = tokio::time::interval_at(began + BEAT, BEAT);
-    // After a stall the next beat comes at its own place; sessions catch up by the time they are told.
-    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        interval.tick().await;
-        if beat.send(began.elapsed()).is_err() {
-            return;
-        }
     }
 }
