@@ -8,10 +8,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom inside the house. A new edge is a decision: it belongs in this table first.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     (
         "jackfield",
-        &["jackfield-server", "jackfield-agents", "jackfield-plugins", "jackfield-store", "jackfield-egress"],
+        &[
+            "jackfield-server",
+            "jackfield-agents",
+            "jackfield-plugins",
+            "jackfield-store",
+            "jackfield-egress",
+            "jackfield-vectors",
+            "jackfield-component",
+        ],
     ),
     (
         "jackfield-server",
@@ -27,12 +35,14 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("jackfield-agents", &["jackfield-media", "jackfield-egress"]),
     ("jackfield-calls", &[]),
     ("jackfield-media", &[]),
-    ("jackfield-plugins", &[]),
+    ("jackfield-plugins", &["jackfield-vectors"]),
     ("jackfield-store", &[]),
     ("jackfield-egress", &[]),
-    ("jackfield-sdk", &[]),
-    ("xtask", &[]),
-    ("jackfield-tests", &["jackfield-plugins", "jackfield-sdk", "plugin-twilio"]),
+    ("jackfield-sdk", &["jackfield-vectors"]),
+    ("jackfield-vectors", &[]),
+    ("jackfield-component", &[]),
+    ("xtask", &["jackfield-component"]),
+    ("jackfield-tests", &["jackfield-plugins", "jackfield-sdk", "jackfield-vectors", "plugin-twilio"]),
 ];
 
 /// The state machines know no runtime and no IO.

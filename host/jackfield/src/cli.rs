@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::ending::Ending;
+use crate::plugin::PluginCommand;
 
 /// Connects phone calls from any telephony provider to any voice agent.
 #[derive(Debug, Parser)]
@@ -26,6 +27,11 @@ pub(crate) enum Command {
     },
     /// Print every setting with its default and what it means.
     Config,
+    /// Check and test plugins.
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
     /// Print the version.
     Version,
 }

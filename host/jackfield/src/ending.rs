@@ -9,8 +9,14 @@ pub(crate) enum Ending {
     Done,
     /// Ended before calls or requests were finished.
     NotDrained,
+    /// What was tested does not hold.
+    Failed,
     /// The command line makes no sense.
     Usage,
+    /// The file that was given is not what it should be.
+    BadData,
+    /// The file or folder that was given is not there.
+    NoInput,
     /// The settings, or what they name, do not allow a start.
     Config,
 }
@@ -19,8 +25,10 @@ impl From<Ending> for ExitCode {
     fn from(ending: Ending) -> Self {
         Self::from(match ending {
             Ending::Done => 0,
-            Ending::NotDrained => 1,
+            Ending::NotDrained | Ending::Failed => 1,
             Ending::Usage => 64,
+            Ending::BadData => 65,
+            Ending::NoInput => 66,
             Ending::Config => 78,
         })
     }

@@ -5,6 +5,7 @@ mod config;
 mod ending;
 mod home;
 mod logs;
+mod plugin;
 mod serve;
 
 use std::io::Write;
@@ -19,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Serve { config }) => serve::run(config.as_deref()),
+        Ok(Command::Plugin { command }) => plugin::run(&command),
         Ok(Command::Config) => say(config::DEFAULTS),
         Ok(Command::Version) => say(concat!("jackfield ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(ending) => ending,

@@ -62,6 +62,10 @@ impl Stages {
         outcome.map(|(value, _)| value).map_err(|message| Refusal { stage, message, stages: self.0.clone() })
     }
 
+    pub(crate) fn reports(&self) -> &[StageReport] {
+        &self.0
+    }
+
     pub(crate) fn promoted(mut self, began: Instant) -> Vec<StageReport> {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let detail = "new calls begin on this generation".to_owned();
@@ -83,10 +87,10 @@ pub fn digest_of(bytes: &[u8]) -> String {
 }
 
 impl Checker<'_> {
-    /// All stages before promotion.
+    /// All stages before promotion. Where nobody offers the plugin under a name, its own will do.
     pub(crate) async fn check(
         &self,
-        name: &str,
+        name: Option<&str>,
         bytes: Vec<u8>,
         source: &str,
         loaded_at: u64,
@@ -154,7 +158,7 @@ impl Checker<'_> {
         Ok((capabilities, found.join(", ")))
     }
 
-    fn describe(&self, name: &str, capabilities: &Capabilities) -> Result<(Provider, String), String> {
+    fn describe(&self, name: Option<&str>, capabilities: &Capabilities) -> Result<(Provider, String), String> {
         let mut store = self.store();
         let provider = capabilities
             .describes
@@ -196,7 +200,7 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 }
 
 /// What later parts of the host take for granted about a description.
-fn sound(name: &str, provider: &Provider) -> Result<(), String> {
+fn sound(name: Option<&str>, provider: &Provider) -> Result<(), String> {
     let plain = |text: &str| {
         !text.is_empty()
             && text.len() <= 32
@@ -205,7 +209,7 @@ fn sound(name: &str, provider: &Provider) -> Result<(), String> {
     if !plain(&provider.name) {
         return Err(format!("the plugin calls itself {:?}; a name is 1 to 32 of a-z, 0-9 and -.", provider.name));
     }
-    if provider.name != name {
+    if let Some(name) = name.filter(|name| *name != provider.name) {
         return Err(format!(
             "the plugin is for provider `{}` and was offered as `{name}`. Offer it under its own name.",
             provider.name

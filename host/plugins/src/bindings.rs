@@ -1,7 +1,7 @@
 //! The host's side of the contract, generated from `wit/`.
 //!
 //! One small world for each capability: a world whose exports are missing is how an absent capability is found.
-//! The worlds share one set of Rust types.
+//! The worlds share one set of Rust types. They are read and written as JSON by conformance runs.
 #![allow(
     missing_debug_implementations,
     unreachable_pub,
@@ -16,7 +16,7 @@ pub(crate) mod describes {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "describes",
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
 }
 
@@ -24,7 +24,7 @@ pub(crate) mod reads_webhooks {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "reads-webhooks",
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
     });
 }
@@ -33,7 +33,7 @@ pub(crate) mod controls_calls {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "controls-calls",
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         imports: { "jackfield:provider/http.send": async },
         exports: { default: async },
         with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
@@ -44,7 +44,7 @@ pub(crate) mod carries_media {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "carries-media",
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
     });
 }

@@ -6,6 +6,8 @@ use wasmparser::{Encoding, Parser, Payload};
 /// The contract this host speaks.
 pub const CONTRACT: &str = "0.1.0";
 const PACKAGE: &str = "jackfield:provider/";
+/// Bytes of a WebAssembly page.
+const PAGE: u64 = 64 << 10;
 
 /// The interfaces of the contract that a component has and wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Surface {
     pub exports: Vec<String>,
     /// Names with versions, as imported.
     pub imports: Vec<String>,
+    /// Bytes of linear memory an instance begins with.
+    pub memory: u64,
 }
 
 /// Why bytes are not a plugin this host can take.
@@ -42,13 +46,19 @@ pub enum Unfit {
 impl Surface {
     /// Reads the names at the component's outer level; nested components are its own affair.
     pub fn read(bytes: &[u8]) -> Result<Self, Unfit> {
-        let mut surface = Self { exports: Vec::new(), imports: Vec::new() };
+        let mut surface = Self { exports: Vec::new(), imports: Vec::new(), memory: 0 };
         let mut depth = 0usize;
         for payload in Parser::new(0).parse_all(bytes) {
             match payload.map_err(|error| Unfit::Damaged(error.to_string()))? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(Unfit::CoreModule),
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        let memory = memory.map_err(|error| Unfit::Damaged(error.to_string()))?;
+                        surface.memory = surface.memory.saturating_add(memory.initial.saturating_mul(PAGE));
+                    }
+                }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         let import = import.map_err(|error| Unfit::Damaged(error.to_string()))?;
@@ -130,7 +140,7 @@ mod tests {
 
     fn surface(exports: &[&str], imports: &[&str]) -> Surface {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Surface { exports: own(exports), imports: own(imports) }
+        Surface { exports: own(exports), imports: own(imports), memory: 0 }
     }
 
     #[test]

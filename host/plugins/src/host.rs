@@ -114,7 +114,15 @@ impl PluginHost {
     pub async fn check(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
         let Inner { engine, limits, cache, .. } = &*self.0;
         let checker = Checker { engine, limits, cache: cache.as_ref() };
-        let (generation, stages) = checker.check(name, bytes, source, now).await?;
+        let (generation, stages) = checker.check(Some(name), bytes, source, now).await?;
+        Ok(Candidate { generation: Arc::new(generation), stages })
+    }
+
+    /// The same for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
+    pub async fn examine(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
+        let Inner { engine, limits, cache, .. } = &*self.0;
+        let checker = Checker { engine, limits, cache: cache.as_ref() };
+        let (generation, stages) = checker.check(None, bytes, "file", 0).await?;
         Ok(Candidate { generation: Arc::new(generation), stages })
     }
 
@@ -264,6 +272,11 @@ impl Candidate {
     /// The checked generation.
     pub fn generation(&self) -> &Arc<Generation> {
         &self.generation
+    }
+
+    /// What was checked, and how long it took.
+    pub fn stages(&self) -> &[StageReport] {
+        self.stages.reports()
     }
 }
 

@@ -7,6 +7,7 @@
 mod admission;
 mod bindings;
 mod cache;
+mod conformance;
 mod contract;
 mod engine;
 mod fault;
@@ -19,6 +20,7 @@ pub mod proof;
 
 pub use admission::{Refusal, StageReport, digest_of};
 pub use cache::CompiledCache;
+pub use conformance::Conformance;
 pub use contract::{CONTRACT, Surface, Unfit};
 pub use engine::Pooling;
 pub use fault::GuestError;

@@ -5,7 +5,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "telling what happens is this program's job")]
 
 mod apt;
-mod component;
 mod plugins;
 mod run;
 mod test;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::{component, root, run, target, wasm_target};
+use jackfield_component as component;
+
+use crate::{root, run, target, wasm_target};
 
 pub(crate) fn build_all() -> Result<()> {
     wasm_target::ensure()?;
@@ -29,10 +31,6 @@ pub(crate) fn build_all() -> Result<()> {
     Ok(())
 }
 
-/// Guests need little stack, and each media stream has one. The memory they begin with is enough for any webhook, so
-/// that it never grows.
-const LINKER: [&str; 2] = ["-Clink-arg=-zstack-size=65536", "-Clink-arg=--initial-memory=262144"];
-
 /// What the compiler is told for plugins. The bytes are the same wherever the repository and the crates it uses lie.
 pub(crate) fn flags() -> Vec<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -42,7 +40,7 @@ pub(crate) fn flags() -> Vec<String> {
     registries.sort();
     let folders = registries.into_iter().map(|folder| (folder, "/crates")).chain([(root(), "/jackfield")]);
     let remap = |(folder, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", folder.display());
-    LINKER.map(str::to_owned).into_iter().chain(folders.map(remap)).collect()
+    component::LINKER.map(str::to_owned).into_iter().chain(folders.map(remap)).collect()
 }
 
 pub(crate) fn names() -> Result<Vec<String>> {

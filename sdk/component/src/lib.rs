@@ -1,10 +1,17 @@
-//! From a core module to a component. No files: bytes in, bytes out.
+//! From a core module to a component, for whoever builds plugins. No files: bytes in, bytes out.
 
 use anyhow::{Context, Result};
 use wit_component::ComponentEncoder;
 
+/// What the compiler is told for plugins. Guests need little stack, and each media stream has one. The memory they begin
+/// with is enough for any webhook, so that it never grows.
+pub const LINKER: [&str; 2] = ["-Clink-arg=-zstack-size=65536", "-Clink-arg=--initial-memory=262144"];
+
 /// The component that a core module with embedded bindings describes, validated.
-pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// When the module was not built with `jackfield-sdk`, or for another contract.
+pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = ComponentEncoder::default();
     encoder.validate(true);
     encoder.module(module).context("the module carries no contract")?;
@@ -12,7 +19,7 @@ pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The same component with a note in a custom section at its end: it does the same and has another digest.
-pub(crate) fn with_note(component: &[u8], note: &str) -> Vec<u8> {
+pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
     const NAME: &str = "jackfield:build";
     let mut content = leb128(NAME.len());
     content.extend_from_slice(NAME.as_bytes());

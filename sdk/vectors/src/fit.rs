@@ -1,9 +1,8 @@
 //! Compares what came out with what was expected.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-
-use crate::encoding::{base64, from_base64};
-use crate::form::Form;
 
 /// Everything that came out must be as expected; what is expected nowhere must be empty.
 pub(super) fn whole(expected: &Value, actual: &Value) -> Result<(), String> {
@@ -71,7 +70,7 @@ pub(super) fn readable(value: Value) -> Value {
 pub(super) fn raw(value: &Value) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => match text.strip_prefix("base64:") {
-            Some(encoded) => from_base64(encoded).ok_or_else(|| format!("`{text}` is not base64"))?.into(),
+            Some(encoded) => STANDARD.decode(encoded).map_err(|_| format!("`{text}` is not base64"))?.into(),
             None => value.clone(),
         },
         Value::Array(items) => items.iter().map(raw).collect::<Result<_, _>>()?,
@@ -90,14 +89,14 @@ fn bytes(items: &[Value]) -> Option<Vec<u8>> {
 fn text_of(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => text,
-        Ok(text) => format!("base64:{}", base64(text.as_bytes())),
-        Err(wrong) => format!("base64:{}", base64(wrong.as_bytes())),
+        Ok(text) => format!("base64:{}", STANDARD.encode(text)),
+        Err(wrong) => format!("base64:{}", STANDARD.encode(wrong.as_bytes())),
     }
 }
 
 /// A form body as pairs.
 pub(super) fn form(body: &[u8]) -> Value {
-    Form::parse(body).pairs().iter().map(|(name, value)| Value::from(vec![name.as_str(), value.as_str()])).collect()
+    form_urlencoded::parse(body).map(|(name, value)| Value::from(vec![name.as_ref(), value.as_ref()])).collect()
 }
 
 #[cfg(test)]

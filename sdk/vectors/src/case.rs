@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::script::Exchange;
-use crate::types::{Account, Request};
+use crate::script::Exchange;
 
 const FILES: [&str; 7] = ["request.http", "request.json", "http.json", "expect.json", "account.json", "now", "hook"];
 
 /// One case.
 #[derive(Debug)]
 pub(super) struct Case {
-    pub(super) account: Account,
+    /// As a plugin sees it.
+    pub(super) account: Value,
     pub(super) secrets: BTreeMap<String, String>,
     pub(super) now: u64,
     pub(super) hook: String,
@@ -25,7 +25,7 @@ pub(super) struct Case {
 
 #[derive(Debug)]
 enum Input {
-    Webhook(Request),
+    Webhook(Value),
     Question { name: String, arguments: Value },
 }
 
@@ -45,11 +45,11 @@ impl Case {
         let Fields { fields, secrets } = from_json(&account)?;
         let exchanges = folder.join("http.json");
         Ok(Self {
-            account: Account {
-                id: "cfg_vectors".to_owned(),
-                fields: fields.into_iter().collect(),
-                secrets: secrets.keys().cloned().collect(),
-            },
+            account: json!({
+                "id": "cfg_vectors",
+                "fields": fields.into_iter().collect::<Vec<_>>(),
+                "secrets": secrets.keys().collect::<Vec<_>>(),
+            }),
             secrets,
             now: word(folder, "now")?.map_or(Ok(0), |now| now.parse()).map_err(|why| format!("now: {why}"))?,
             hook: word(folder, "hook")?.unwrap_or_else(|| "inbound".to_owned()),
@@ -70,16 +70,10 @@ impl Case {
         matches!(self.input, Input::Webhook(_))
     }
 
-    pub(super) fn request(&self) -> Result<&Request, String> {
-        match &self.input {
-            Input::Webhook(request) => Ok(request),
-            Input::Question { .. } => Err("request.http is missing".to_owned()),
-        }
-    }
-
+    /// The webhook, or what comes with the question.
     pub(super) fn arguments(&self) -> &Value {
         match &self.input {
-            Input::Webhook(_) => &Value::Null,
+            Input::Webhook(request) => request,
             Input::Question { arguments, .. } => arguments,
         }
     }
@@ -142,7 +136,7 @@ fn word(folder: &Path, name: &str) -> Result<Option<String>, String> {
 
 /// Reads an HTTP request as it is written in a file: line ends are single, and the body is everything behind the blank
 /// line but for one last line end.
-fn parse(bytes: &[u8]) -> Result<Request, String> {
+fn parse(bytes: &[u8]) -> Result<Value, String> {
     let blank = bytes.windows(2).position(|pair| pair == b"\n\n").ok_or("request.http has no blank line")?;
     let head = std::str::from_utf8(&bytes[..blank]).map_err(|why| format!("request.http: {why}"))?;
     let body = &bytes[blank + 2..];
@@ -152,10 +146,10 @@ fn parse(bytes: &[u8]) -> Result<Request, String> {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("request.http: `{line}` is no header"))?;
         Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
     };
-    Ok(Request {
-        method: method.to_owned(),
-        url: url.to_owned(),
-        headers: lines.map(header).collect::<Result<_, String>>()?,
-        body: body.strip_suffix(b"\n").unwrap_or(body).to_vec(),
-    })
+    Ok(json!({
+        "method": method,
+        "url": url,
+        "headers": lines.map(header).collect::<Result<Vec<(String, String)>, String>>()?,
+        "body": body.strip_suffix(b"\n").unwrap_or(body),
+    }))
 }

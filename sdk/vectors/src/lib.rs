@@ -1,0 +1,84 @@
+//! Runs test vectors that lie in folders: a new case is a new folder and no new Rust.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `request.http` | a webhook: request line with the absolute URL, headers, a blank line, the raw body (a last line end does not count) |
+//! | `request.json` | or one question to the plugin: `{"check": {}}`, `{"reply": {…}}`, `{"media": {…}}`, or a function of `calls` with its arguments |
+//! | `http.json` | for `calls`: the requests that are due, in order, each with the answer it gets |
+//! | `expect.json` | what must come out |
+//! | `account.json` | `fields`, and `secrets` with their values; the folder's own, else the one beside the folders |
+//! | `now`, `hook` | Unix milliseconds (else 0) and the name of the hook (else `inbound`) |
+//!
+//! What `expect.json` leaves out of a record must be empty there. A word where a variant is due stands for that case
+//! with any text. Bytes are written as text, or as `base64:…` where they are none. Of a webhook only the listed answers
+//! are looked at: `identify`, `proof`, `replay_key`, `read`.
+//!
+//! Who is asked is a [`Subject`]: a plugin compiled into the test, or a component. Values cross as JSON of the contract's
+//! types, so that both are held to the same words.
+
+mod case;
+mod fit;
+mod questions;
+mod script;
+mod subject;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use case::Case;
+pub use script::Script;
+pub use subject::{Arguments, Instance, Interface, Subject, shown};
+
+/// How one case went.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The folder's name.
+    pub name: String,
+    /// What differs, if anything does.
+    pub verdict: Result<(), String>,
+    /// How long the answer took, reading the case not included.
+    pub took: Duration,
+}
+
+/// Runs every case below `root`, in order of their names.
+///
+/// # Errors
+/// When the folder cannot be read, or holds no case.
+pub fn run(root: &Path, subject: &dyn Subject) -> Result<Vec<Outcome>, String> {
+    let cases = cases(root)?;
+    Ok(cases.into_iter().map(|(name, case)| one(name, case, subject)).collect())
+}
+
+/// What the subject answers to every case, without judging it: for holding two subjects to the same.
+///
+/// # Errors
+/// When the folder cannot be read, or holds no case.
+pub fn answers(root: &Path, subject: &dyn Subject) -> Result<BTreeMap<String, Result<Value, String>>, String> {
+    let answer = |case: Result<Case, String>| questions::ask(&case?, subject);
+    Ok(cases(root)?.into_iter().map(|(name, case)| (name, answer(case))).collect())
+}
+
+type Named = (String, Result<Case, String>);
+
+fn cases(root: &Path) -> Result<Vec<Named>, String> {
+    let folders = case::folders(root)?;
+    if folders.is_empty() {
+        return Err(format!("{} holds no case", root.display()));
+    }
+    let name = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(folders.into_iter().map(|folder| (name(&folder), Case::read(root, &folder))).collect())
+}
+
+fn one(name: String, case: Result<Case, String>, subject: &dyn Subject) -> Outcome {
+    let began = Instant::now();
+    let answered = case.and_then(|case| questions::ask(&case, subject).map(|answer| (case, answer)));
+    let took = began.elapsed();
+    let verdict = answered.and_then(|(case, answer)| {
+        let answer = fit::readable(answer);
+        if case.is_webhook() { fit::listed(&case.expect, &answer) } else { fit::whole(&case.expect, &answer) }
+    });
+    Outcome { name, verdict, took }
+}

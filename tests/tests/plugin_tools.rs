@@ -1,0 +1,85 @@
+//! `jackfield plugin …`, as the author of a plugin uses it: in a folder that is nobody's.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use jackfield_tests::place;
+use serde_json::Value;
+
+struct Author {
+    folder: tempfile::TempDir,
+    sdk: PathBuf,
+    target: PathBuf,
+}
+
+impl Author {
+    fn new() -> Self {
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk").canonicalize().unwrap();
+        let target = place::target().canonicalize().unwrap().join("plugin-author");
+        Self { folder: tempfile::tempdir().unwrap(), sdk, target }
+    }
+
+    fn run(&self, folder: &str, program: &Path, arguments: &[&str]) -> Output {
+        Command::new(program)
+            .args(arguments)
+            .current_dir(self.folder.path().join(folder))
+            .env("CARGO_TARGET_DIR", &self.target)
+            // What it needs was fetched with the host.
+            .env("CARGO_NET_OFFLINE", "true")
+            .env_remove("RUSTFLAGS")
+            .output()
+            .unwrap()
+    }
+
+    fn jackfield(&self, folder: &str, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.run(folder, &place::host_binary().unwrap().canonicalize().unwrap(), arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+}
+
+#[test]
+fn a_new_plugin_builds_passes_its_tests_and_would_be_taken() {
+    let author = Author::new();
+    let sdk = author.sdk.display().to_string();
+    let (code, said, _) = author.jackfield("", &["plugin", "new", "acme-voice", "--sdk", &sdk]);
+    assert_eq!(code, 0, "{said}");
+    let cargo = PathBuf::from(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    let tested = author.run("acme-voice", &cargo, &["test"]);
+    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stderr));
+    let (code, file, why) = author.jackfield("acme-voice", &["plugin", "build"]);
+    assert_eq!(code, 0, "{why}");
+    let file = file.trim();
+    let (code, checked, _) = author.jackfield("", &["plugin", "check", file, "--json"]);
+    let checked: Value = serde_json::from_str(&checked).unwrap();
+    assert_eq!((code, &checked["ok"], &checked["name"]), (0, &true.into(), &"acme-voice".into()));
+    assert_eq!(checked["stages"].as_array().unwrap().len(), 7);
+    let (code, said, _) = author.jackfield("acme-voice", &["plugin", "test", file, "--vectors", "vectors"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("All 4 cases hold."), "{said}");
+    std::fs::write(
+        author.folder.path().join("acme-voice/vectors/status-completed/expect.json"),
+        r#"{"proof": "fails"}"#,
+    )
+    .unwrap();
+    let (code, said, _) = author.jackfield("acme-voice", &["plugin", "test", file, "--vectors", "vectors", "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["ok"]), (1, &false.into()));
+}
+
+#[test]
+fn what_is_no_plugin_is_refused_with_a_sentence_and_a_code() {
+    let author = Author::new();
+    std::fs::write(author.folder.path().join("odd.wasm"), b"not wasm").unwrap();
+    let (code, said, _) = author.jackfield("", &["plugin", "check", "odd.wasm"]);
+    assert_eq!(code, 65);
+    assert!(said.contains("not WebAssembly"), "{said}");
+    let (code, _, said) = author.jackfield("", &["plugin", "test", "odd.wasm", "--vectors", "."]);
+    assert_eq!(code, 65, "{said}");
+    assert_eq!(author.jackfield("", &["plugin", "check", "nowhere.wasm"]).0, 66);
+    assert_eq!(author.jackfield("", &["plugin", "new", "Acme"]).0, 64);
+    let twilio = place::target().canonicalize().unwrap().join("plugins/twilio.wasm").display().to_string();
+    let (code, _, said) = author.jackfield("", &["plugin", "test", &twilio, "--vectors", "."]);
+    assert_eq!(code, 66, "{said}");
+}
