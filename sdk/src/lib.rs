@@ -15,10 +15,14 @@ mod export;
 pub mod form;
 pub mod http;
 pub mod json;
+pub mod manifest;
 pub mod number;
+pub mod play_audio;
+pub mod play_xml;
 mod plugin;
 pub mod reply;
 pub mod request;
+pub mod rest;
 pub mod time;
 #[cfg(feature = "vectors")]
 pub mod vectors;

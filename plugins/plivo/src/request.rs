@@ -1,0 +1,221 @@
+//! Plivo's REST API, version 1: JSON both ways, paths that end with a slash.
+
+use jackfield_sdk::form::{Form, component};
+use jackfield_sdk::http::{self, Http};
+use jackfield_sdk::json::{decimal, number, text};
+use jackfield_sdk::number::{canonical, digits};
+use jackfield_sdk::reply::hook_url;
+use jackfield_sdk::rest::{Rest, items, named};
+use jackfield_sdk::types::{
+    Account, Binding, Call, CallStatus, Fault, Inspection, Money, NumberPage, PhoneNumber, PlaceRequest, Placed,
+};
+use jackfield_sdk::{Calls, account};
+use serde_json::{Value, json};
+
+use crate::Plivo;
+use crate::config::{APPLICATION_ID, AUTH_ID, AUTH_TOKEN};
+use crate::event::status;
+
+/// One account's API, and where its URLs begin.
+struct Api<'a> {
+    rest: Rest<'a>,
+    base: String,
+}
+
+fn api<'a>(http: &'a dyn Http, account: &Account) -> Result<Api<'a>, Fault> {
+    let id = account::required(account, AUTH_ID)?;
+    let rest = Rest::new(http, "Plivo", vec![http::basic(id, AUTH_TOKEN)]);
+    Ok(Api { rest, base: format!("https://api.plivo.com/v1/Account/{}", component(id)) })
+}
+
+impl Api<'_> {
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
+    fn call_url(&self, kind: &str, call: &Call) -> Result<String, Fault> {
+        if call.provider_id.is_empty() {
+            return Err(Fault::Other("Plivo has not named this call yet".to_owned()));
+        }
+        Ok(self.url(&format!("{kind}/{}/", component(&call.provider_id))))
+    }
+}
+
+impl Calls for Plivo {
+    fn probe(http: &dyn Http, account: &Account) -> Result<(), Fault> {
+        let api = api(http, account)?;
+        api.rest.get(&api.url("")).map(|_| ())
+    }
+
+    fn place(http: &dyn Http, account: &Account, request: &PlaceRequest, _now: u64) -> Result<Placed, Fault> {
+        let api = api(http, account)?;
+        let hook = |name: &str| hook_url(&request.hooks, name);
+        let order = json!({
+            "from": digits(&request.call.from),
+            "to": digits(&request.call.to),
+            "answer_url": hook("answer"),
+            "answer_method": "POST",
+            "ring_url": hook("ring"),
+            "ring_method": "POST",
+            "hangup_url": hook("hangup"),
+            "hangup_method": "POST",
+            "ring_timeout": request.ring_timeout.clamp(1, 600),
+            "time_limit": request.max_duration.clamp(1, 86_400),
+        });
+        // A `<` parts destinations: one order is one call.
+        if request.call.to.contains('<') {
+            return Err(Fault::Unsupported("one call has one destination".to_owned()));
+        }
+        let answer = api.rest.order(&api.url("Call/"), &order)?;
+        // One destination gives a name, several give a list.
+        let first = answer["request_uuid"].get(0).unwrap_or(&answer["request_uuid"]);
+        Ok(placed(named("Plivo", first)?))
+    }
+
+    fn find_placed(
+        http: &dyn Http,
+        account: &Account,
+        request: &PlaceRequest,
+        _since: u64,
+    ) -> Result<Option<Placed>, Fault> {
+        let api = api(http, account)?;
+        for state in ["live", "queued"] {
+            let found = api.rest.get(&api.url(&format!("Call/?status={state}")))?;
+            for id in items(&found, "calls").iter().filter_map(text).take(LOOKED_AT) {
+                let url = api.url(&format!("Call/{}/?status={state}", component(id)));
+                match api.rest.get(&url) {
+                    Ok(call) if is_ours(&call, request) => {
+                        return Ok(Some(placed(text(&call["request_uuid"]).unwrap_or(id))));
+                    }
+                    // It ended meanwhile.
+                    Ok(_) | Err(Fault::NotFound) => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn hang_up(http: &dyn Http, account: &Account, call: &Call) -> Result<(), Fault> {
+        let api = api(http, account)?;
+        // A call that is still queued is known as a request alone.
+        for kind in ["Call", "Request"] {
+            match api.rest.change("DELETE", &api.call_url(kind, call)?, None) {
+                Ok(_) => return Ok(()),
+                Err(Fault::NotFound) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    fn inspect(http: &dyn Http, account: &Account, call: &Call) -> Result<Inspection, Fault> {
+        let api = api(http, account)?;
+        let url = api.call_url("Call", call)?;
+        let ended = match api.rest.get(&url) {
+            Ok(record) => return Ok(ended(&record)),
+            Err(fault) => fault,
+        };
+        // There is no record before the end.
+        if ended != Fault::NotFound {
+            return Err(ended);
+        }
+        let live = api.rest.get(&format!("{url}?status=live"))?;
+        let raw = text(&live["call_status"]).unwrap_or("in-progress").to_owned();
+        let status = status(&raw, &Form::default());
+        Ok(Inspection { status, raw, duration: None, cost: None, extra: Vec::new() })
+    }
+
+    fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
+        if !number.starts_with('+') {
+            return Ok(Binding { warnings: Vec::new() });
+        }
+        let api = api(http, account)?;
+        let url = api.url(&format!("Number/{}/", component(digits(number))));
+        let Some(webhook) = webhook else {
+            return match api.rest.change("POST", &url, Some(&json!({ "app_id": "" }))) {
+                Ok(_) | Err(Fault::NotFound) => Ok(Binding { warnings: Vec::new() }),
+                Err(fault) => Err(fault),
+            };
+        };
+        let (application, warnings) = api.application(account, webhook)?;
+        api.rest.change("POST", &url, Some(&json!({ "app_id": application })))?;
+        Ok(Binding { warnings })
+    }
+
+    fn list_numbers(http: &dyn Http, account: &Account, cursor: Option<&str>) -> Result<NumberPage, Fault> {
+        let api = api(http, account)?;
+        let offset: u32 = match cursor.map(str::parse) {
+            None => 0,
+            Some(Ok(offset)) => offset,
+            Some(Err(_)) => return Err(Fault::Other("the cursor is not one of this list's".to_owned())),
+        };
+        let found = api.rest.get(&api.url(&format!("Number/?limit={PAGE}&offset={offset}")))?;
+        let next = text(&found["meta"]["next"]).map(|_| (offset.saturating_add(PAGE)).to_string());
+        Ok(NumberPage { numbers: items(&found, "objects").iter().filter_map(phone_number).collect(), next })
+    }
+}
+
+/// Numbers on a page; Plivo gives no more.
+const PAGE: u32 = 20;
+/// Live calls that are looked at when one is searched.
+const LOOKED_AT: usize = 10;
+
+impl Api<'_> {
+    /// The application that numbers are bound to, pointed at the webhook.
+    fn application(&self, account: &Account, webhook: &str) -> Result<(String, Vec<String>), Fault> {
+        let hooks = json!({
+            "answer_url": webhook, "answer_method": "POST", "hangup_url": webhook, "hangup_method": "POST",
+        });
+        if let Some(known) = account::field(account, APPLICATION_ID) {
+            self.rest.change("POST", &self.url(&format!("Application/{}/", component(known))), Some(&hooks))?;
+            let shared = "the application's webhook is that of every number bound to it".to_owned();
+            return Ok((known.to_owned(), vec![shared]));
+        }
+        let mut made = hooks;
+        made["app_name"] = json!(format!("jackfield-{}", account.id));
+        let answer = self.rest.order(&self.url("Application/"), &made)?;
+        let id = text(&answer["app_id"]).ok_or_else(|| Fault::Malformed("Plivo's answer names no application".to_owned()))?;
+        Ok((id.to_owned(), vec![format!("the application {id} was made; fill it in as Application ID")]))
+    }
+}
+
+fn placed(id: &str) -> Placed {
+    Placed { provider_id: id.to_owned(), status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() }
+}
+
+fn is_ours(call: &Value, request: &PlaceRequest) -> bool {
+    let between = |name: &str, number: &str| text(&call[name]).is_some_and(|said| canonical(said) == number);
+    call["direction"] == "outbound" && between("from", &request.call.from) && between("to", &request.call.to)
+}
+
+fn ended(record: &Value) -> Inspection {
+    let code = number(&record["hangup_cause_code"]).unwrap_or_default();
+    let form = Form::parse(format!("HangupCauseCode={code}").as_bytes());
+    // 4000 and the like are good ends; every other code that is not refined is a failure.
+    let status = match status("completed", &form) {
+        CallStatus::Completed if !GOOD_ENDS.contains(&code) => CallStatus::Failed,
+        status => status,
+    };
+    let amount = decimal(&record["total_amount"]);
+    Inspection {
+        status,
+        raw: text(&record["hangup_cause_name"]).unwrap_or_default().to_owned(),
+        duration: number(&record["call_duration"]).and_then(|seconds| u32::try_from(seconds).ok()),
+        // Plivo bills in US dollars unless the account says otherwise, which no record tells.
+        cost: amount.map(|amount| Money { amount, currency: "USD".to_owned() }),
+        extra: Vec::new(),
+    }
+}
+
+const GOOD_ENDS: [u64; 6] = [0, 4_000, 4_010, 4_020, 4_030, 6_000];
+
+fn phone_number(found: &Value) -> Option<PhoneNumber> {
+    let said = |name: &str| text(&found[name]).unwrap_or_default().to_owned();
+    Some(PhoneNumber {
+        number: canonical(text(&found["number"])?),
+        label: said("alias"),
+        webhook: String::new(),
+        extra: vec![("application".to_owned(), said("application"))],
+    })
+}

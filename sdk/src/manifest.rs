@@ -1,0 +1,30 @@
+//! Writes account fields shortly.
+
+use crate::types::{Field, FieldKind};
+
+/// A line of text that is shown as it is, and may be left out.
+pub fn text(name: &str, label: &str, help: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        kind: FieldKind::Text,
+        secret: false,
+        masked: false,
+        required: false,
+        help: help.to_owned(),
+        placeholder: String::new(),
+        options: Vec::new(),
+        default: None,
+    }
+}
+
+/// A secret: sealed by the host, never seen by the plugin.
+pub fn secret(name: &str, label: &str, help: &str) -> Field {
+    Field { kind: FieldKind::Password, secret: true, masked: true, ..text(name, label, help) }
+}
+
+/// The same field, without which nothing works.
+#[must_use]
+pub fn required(field: Field) -> Field {
+    Field { required: true, ..field }
+}

@@ -1,0 +1,105 @@
+//! A provider's JSON API, with whose fault a bad answer is.
+
+use serde_json::Value;
+
+use crate::http::{self, Http};
+use crate::json::{number, text};
+use crate::types::{Authorization, Fault, HttpRequest, HttpResponse, Refusal};
+
+/// One account's way to its provider's API.
+pub struct Rest<'a> {
+    http: &'a dyn Http,
+    /// The provider's name, for sentences.
+    provider: &'static str,
+    authorization: Vec<Authorization>,
+}
+
+impl std::fmt::Debug for Rest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rest").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Rest<'a> {
+    /// Every request carries all of `authorization`.
+    pub fn new(http: &'a dyn Http, provider: &'static str, authorization: Vec<Authorization>) -> Self {
+        Self { http, provider, authorization }
+    }
+
+    /// Reads something.
+    ///
+    /// # Errors
+    /// The provider's refusal, or an answer that is not JSON.
+    pub fn get(&self, url: &str) -> Result<Value, Fault> {
+        let response = self.send("GET", url, None, true)?;
+        let malformed = |_| Fault::Malformed(format!("{} answered something that is not JSON", self.provider));
+        serde_json::from_slice(&response.body).map_err(malformed)
+    }
+
+    /// Orders something that must not be done twice. An answer that cannot be read leaves the outcome unknown.
+    ///
+    /// # Errors
+    /// The provider's refusal, or an unknown outcome.
+    pub fn order(&self, url: &str, body: &Value) -> Result<Value, Fault> {
+        let response = self.send("POST", url, Some(body), false)?;
+        let unknown = |_| Fault::UnknownOutcome(format!("{} took the order and its answer is not JSON", self.provider));
+        serde_json::from_slice(&response.body).map_err(unknown)
+    }
+
+    /// Changes something to a state; the second time changes nothing. What is in the answer does not matter.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    pub fn change(&self, method: &str, url: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let response = self.send(method, url, body, true)?;
+        Ok(serde_json::from_slice(&response.body).unwrap_or_default())
+    }
+
+    fn send(&self, method: &str, url: &str, body: Option<&Value>, idempotent: bool) -> Result<HttpResponse, Fault> {
+        let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        if body.is_some() {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
+        let request = HttpRequest {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers,
+            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+            authorization: self.authorization.clone(),
+            idempotent,
+        };
+        let response = self.http.send(&request).map_err(http::fault_of)?;
+        if (200..300).contains(&response.status) { Ok(response) } else { Err(self.refusal(&response)) }
+    }
+
+    /// A gateway's error page is no JSON, and some refusals have no body at all.
+    fn refusal(&self, response: &HttpResponse) -> Fault {
+        let error: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let said = ["message", "detail", "error", "error_title", "title"].into_iter().find_map(|name| text(&error[name]));
+        let message = said.unwrap_or("no reason given").to_owned();
+        let provider = self.provider;
+        match response.status {
+            401 => Fault::Account(format!("{provider} refuses the credentials; check them")),
+            404 => Fault::NotFound,
+            429 => Fault::RetryLater(http::retry_after(response)),
+            500.. => Fault::UnknownOutcome(format!("{provider} answered {}", response.status)),
+            status => {
+                let code = number(&error["code"]).unwrap_or_else(|| u64::from(status));
+                Fault::Refused(Refusal { code: code.to_string(), message })
+            }
+        }
+    }
+}
+
+/// A name that an answer must give. An order that was taken and names no call may ring all the same.
+///
+/// # Errors
+/// An unknown outcome.
+pub fn named<'a>(provider: &str, value: &'a Value) -> Result<&'a str, Fault> {
+    text(value).ok_or_else(|| Fault::UnknownOutcome(format!("{provider}'s answer names no call")))
+}
+
+/// The things in a list; none where there is no list.
+pub fn items<'a>(found: &'a Value, name: &str) -> &'a [Value] {
+    found[name].as_array().map(Vec::as_slice).unwrap_or_default()
+}
