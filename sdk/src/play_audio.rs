@@ -7,9 +7,7 @@ use serde_json::json;
 
 use crate::encoding::{from_base64, push_base64};
 use crate::json::lenient;
-use crate::types::{
-    Audio, Call, Codec, Fault, MediaCommand, MediaEvent, MediaFormat, Message, Started, StreamSetup,
-};
+use crate::types::{Audio, Call, Codec, Fault, MediaCommand, MediaEvent, MediaFormat, Message, Started, StreamSetup};
 
 /// What such streams carry as their answers ask for it.
 pub const FORMAT: MediaFormat = MediaFormat { codec: Codec::Pcmu, sample_rate: 8_000 };
@@ -152,9 +150,7 @@ impl Stream {
     pub fn encode(&self, command: &MediaCommand) -> Result<Vec<Message>, Fault> {
         let text = match command {
             MediaCommand::Audio(payload) => play_audio(payload),
-            MediaCommand::Mark(name) => {
-                json!({ "event": "checkpoint", "streamId": self.id, "name": name }).to_string()
-            }
+            MediaCommand::Mark(name) => json!({ "event": "checkpoint", "streamId": self.id, "name": name }).to_string(),
             MediaCommand::Clear => json!({ "event": "clearAudio", "streamId": self.id }).to_string(),
             MediaCommand::Dtmf(digits) => json!({ "event": "sendDTMF", "dtmf": digits }).to_string(),
             MediaCommand::Stop | MediaCommand::Other(_) => return Ok(Vec::new()),

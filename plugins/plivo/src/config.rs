@@ -53,7 +53,8 @@ impl Manifest for Plivo {
         let application = account::field(account, APPLICATION_ID).unwrap_or_default();
         let mut problems = Vec::new();
         if !known || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            problems.push(account::problem(AUTH_ID, "is MA or SA and 18 more letters and digits; the console shows it"));
+            problems
+                .push(account::problem(AUTH_ID, "is MA or SA and 18 more letters and digits; the console shows it"));
         }
         if !application.bytes().all(|byte| byte.is_ascii_digit()) {
             problems.push(account::problem(APPLICATION_ID, "has only digits; leave it empty to have one made"));

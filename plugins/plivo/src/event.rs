@@ -59,7 +59,9 @@ fn event(hook: &str, call: String, form: &Form) -> Result<Event, Fault> {
     let over = kind == "Hangup" || is_end(&status(raw, form));
     Ok(match hook {
         "inbound" if !over && kind != "Ring" => Event::Incoming(incoming(call, form)?),
-        "answer" if !over => Event::Instructions(Instructions { provider_id: call, answered_by: None, extra: Vec::new() }),
+        "answer" if !over => {
+            Event::Instructions(Instructions { provider_id: call, answered_by: None, extra: Vec::new() })
+        }
         _ if raw.is_empty() && kind.is_empty() => Event::Ignored("no CallStatus".to_owned()),
         _ => Event::Status(status_update(call, raw, form)),
     })

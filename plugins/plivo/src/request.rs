@@ -175,7 +175,8 @@ impl Api<'_> {
         let mut made = hooks;
         made["app_name"] = json!(format!("jackfield-{}", account.id));
         let answer = self.rest.order(&self.url("Application/"), &made)?;
-        let id = text(&answer["app_id"]).ok_or_else(|| Fault::Malformed("Plivo's answer names no application".to_owned()))?;
+        let id = text(&answer["app_id"])
+            .ok_or_else(|| Fault::Malformed("Plivo's answer names no application".to_owned()))?;
         Ok((id.to_owned(), vec![format!("the application {id} was made; fill it in as Application ID")]))
     }
 }

@@ -2,8 +2,8 @@
 
 use jackfield_sdk::account;
 use jackfield_sdk::encoding::from_base64;
-use jackfield_sdk::form::Form;
 use jackfield_sdk::form;
+use jackfield_sdk::form::Form;
 use jackfield_sdk::request::{media_type, optional_security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
 
