@@ -1,7 +1,7 @@
 //! Base64 and digests.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 /// Standard base64 with padding.
@@ -17,6 +17,11 @@ pub fn push_base64(text: &mut String, bytes: &[u8]) {
 /// Reads standard base64 with padding; nothing if it is anything else.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
+}
+
+/// Reads the base64 of JSON Web Tokens: for URLs, without padding.
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// Bytes from hexadecimal digits in either case; nothing for anything else.

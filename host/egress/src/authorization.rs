@@ -57,15 +57,31 @@ impl Authorization {
     }
 }
 
+/// How long a token is good, in seconds.
+const LASTS: u64 = 300;
+
 fn sign(pem: &str, claims: &str) -> Result<String, String> {
     let key = rsa_key(pem)?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let message = format!("{}.{}", part(r#"{"alg":"RS256","typ":"JWT"}"#), part(claims));
+    let message = format!("{}.{}", part(r#"{"alg":"RS256","typ":"JWT"}"#), part(&complete(claims, now)?));
     let mut signature = vec![0; key.public().modulus_len()];
     let random = ring::rand::SystemRandom::new();
     let signed = key.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature);
     signed.map_err(|_| "the private key cannot sign".to_owned())?;
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// Adds what a plugin cannot know, having neither clock nor randomness: `iat`, `exp` and `jti`, where they are missing.
+fn complete(claims: &str, now: u64) -> Result<String, String> {
+    let mut claims: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(claims).map_err(|_| "the claims are not a JSON object".to_owned())?;
+    let mut random = [0u8; 16];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    claims.entry("iat").or_insert_with(|| now.into());
+    claims.entry("exp").or_insert_with(|| (now + LASTS).into());
+    claims.entry("jti").or_insert_with(|| hex::encode(random).into());
+    serde_json::to_string(&claims).map_err(|error| error.to_string())
 }
 
 /// Keys are pasted from consoles: with literal `\n`, with CRLF, with spaces around.
@@ -83,6 +99,7 @@ fn rsa_key(pem: &str) -> Result<RsaKeyPair, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -100,6 +117,19 @@ mod tests {
     fn a_password_may_hold_any_character() {
         let basic = Authorization::Basic { user: "gateway".into(), password: "s3cr:t/?&p@ss".into() };
         assert_eq!(basic.header(), Ok(("authorization".to_owned(), "Basic Z2F0ZXdheTpzM2NyOnQvPyZwQHNz".to_owned())));
+    }
+
+    #[test]
+    fn claims_are_completed_and_never_replaced() {
+        let claims: serde_json::Value =
+            serde_json::from_str(&complete(r#"{"application_id":"a"}"#, 100).unwrap()).unwrap();
+        assert_eq!(
+            (&claims["iat"], &claims["exp"], &claims["application_id"]),
+            (&100.into(), &400.into(), &"a".into())
+        );
+        assert_eq!(claims["jti"].as_str().map(str::len), Some(32));
+        assert_eq!(complete(r#"{"iat":1,"exp":2,"jti":"x"}"#, 100).unwrap(), r#"{"exp":2,"iat":1,"jti":"x"}"#);
+        assert!(complete("[]", 100).is_err() && complete("", 100).is_err());
     }
 
     #[test]

@@ -1,0 +1,200 @@
+//! Vonage's REST APIs: calls with a token that the host signs, applications and numbers with key and secret.
+
+use jackfield_sdk::form;
+use jackfield_sdk::http::{self, Http};
+use jackfield_sdk::json::{decimal, number, text};
+use jackfield_sdk::number::{canonical, digits};
+use jackfield_sdk::reply::hook_url;
+use jackfield_sdk::rest::{Rest, items, named};
+use jackfield_sdk::types::{
+    Account, Authorization, Binding, Call, CallStatus, Fault, Inspection, JwtAuthorization, Money, NumberPage,
+    PhoneNumber, PlaceRequest, Placed,
+};
+use jackfield_sdk::{Calls, account};
+use serde_json::{Value, json};
+
+use crate::Vonage;
+use crate::config::{API_KEY, API_SECRET, APPLICATION_ID, PRIVATE_KEY};
+use crate::event::status;
+
+const CALLS: &str = "https://api.nexmo.com/v1/calls";
+const NUMBERS: &str = "https://rest.nexmo.com/account/numbers";
+
+/// The API of calls. The host completes the token's claims with times and a name of its own.
+fn voice<'a>(http: &'a dyn Http, account: &Account) -> Result<Rest<'a>, Fault> {
+    let claims = json!({ "application_id": account::required(account, APPLICATION_ID)? }).to_string();
+    let jwt = Authorization::JwtRs256(JwtAuthorization { secret: PRIVATE_KEY.to_owned(), claims });
+    Ok(Rest::new(http, "Vonage", vec![jwt]))
+}
+
+/// The APIs of applications and numbers.
+fn console<'a>(http: &'a dyn Http, account: &Account) -> Result<Rest<'a>, Fault> {
+    Ok(Rest::new(http, "Vonage", vec![http::basic(account::required(account, API_KEY)?, API_SECRET)]))
+}
+
+/// A call lives in one data centre, which its webhook named. Only Vonage's own are believed.
+fn call_url(call: &Call) -> Result<String, Fault> {
+    if call.provider_id.is_empty() {
+        return Err(Fault::Other("Vonage has not named this call yet".to_owned()));
+    }
+    let id = form::component(&call.provider_id);
+    let region = std::str::from_utf8(&call.memo).unwrap_or_default();
+    let host = region.strip_prefix("https://").unwrap_or_default().trim_end_matches('/');
+    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let theirs = host.ends_with(".vonage.com") || host.ends_with(".nexmo.com");
+    Ok(if plain && theirs { format!("https://{host}/v1/calls/{id}") } else { format!("{CALLS}/{id}") })
+}
+
+impl Calls for Vonage {
+    fn probe(http: &dyn Http, account: &Account) -> Result<(), Fault> {
+        voice(http, account)?.get(&format!("{CALLS}?page_size=1"))?;
+        console(http, account)?.get(&format!("{NUMBERS}?size=1")).map(|_| ())
+    }
+
+    fn place(http: &dyn Http, account: &Account, request: &PlaceRequest, _now: u64) -> Result<Placed, Fault> {
+        let phone = |number: &str| json!({ "type": "phone", "number": digits(number) });
+        let to = match request.call.to.starts_with("sip:") {
+            true => json!({ "type": "sip", "uri": request.call.to }),
+            false => phone(&request.call.to),
+        };
+        let order = json!({
+            "to": [to],
+            "from": phone(&request.call.from),
+            "answer_url": [hook_url(&request.hooks, "answer")],
+            "answer_method": "POST",
+            "event_url": [hook_url(&request.hooks, "event")],
+            "event_method": "POST",
+            "ringing_timer": request.ring_timeout.clamp(1, 120),
+            "length_timer": request.max_duration.clamp(1, 7_200),
+        });
+        let answer = voice(http, account)?.order(CALLS, &order)?;
+        Ok(placed(named("Vonage", &answer["uuid"])?))
+    }
+
+    fn find_placed(
+        http: &dyn Http,
+        account: &Account,
+        request: &PlaceRequest,
+        _since: u64,
+    ) -> Result<Option<Placed>, Fault> {
+        let found = voice(http, account)?.get(&format!("{CALLS}?order=desc&page_size=20"))?;
+        let is = |end: &Value, wanted: &str| {
+            text(&end["number"]).or(text(&end["uri"])).is_some_and(|said| canonical(said) == wanted)
+        };
+        let up = |call: &Value| matches!(text(&call["status"]), Some("started" | "ringing" | "answered"));
+        let ours = |call: &&Value| {
+            call["direction"] == "outbound"
+                && up(call)
+                && is(&call["from"], &request.call.from)
+                && is(&call["to"], &request.call.to)
+        };
+        let call = items(&found["_embedded"], "calls").iter().find(ours);
+        call.map(|call| named("Vonage", &call["uuid"]).map(placed)).transpose()
+    }
+
+    fn hang_up(http: &dyn Http, account: &Account, call: &Call) -> Result<(), Fault> {
+        match voice(http, account)?.change("PUT", &call_url(call)?, Some(&json!({ "action": "hangup" }))) {
+            Ok(_) | Err(Fault::NotFound) => Ok(()),
+            // Not in a state to be ended: it has ended.
+            Err(Fault::Refused(refusal)) if refusal.code == "400" => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn inspect(http: &dyn Http, account: &Account, call: &Call) -> Result<Inspection, Fault> {
+        let found = voice(http, account)?.get(&call_url(call)?)?;
+        let raw = text(&found["status"]).unwrap_or_default();
+        Ok(Inspection {
+            status: status(raw),
+            raw: raw.to_owned(),
+            duration: number(&found["duration"]).and_then(|seconds| u32::try_from(seconds).ok()),
+            cost: decimal(&found["price"]).map(|amount| Money { amount, currency: "EUR".to_owned() }),
+            extra: Vec::new(),
+        })
+    }
+
+    fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
+        if !number.starts_with('+') {
+            return Ok(Binding { warnings: Vec::new() });
+        }
+        let console = console(http, account)?;
+        let application = account::required(account, APPLICATION_ID)?;
+        let found = console.get(&format!("{NUMBERS}?pattern={}&search_pattern=0&size=100", digits(number)))?;
+        let known = items(&found, "numbers").iter().find(|known| known["msisdn"] == digits(number));
+        let known = match (known, webhook) {
+            (Some(known), _) => known,
+            (None, None) => return Ok(Binding { warnings: Vec::new() }),
+            (None, Some(_)) => return Err(Fault::NotFound),
+        };
+        let warnings = match webhook {
+            Some(webhook) => point(&console, application, webhook)?,
+            None => Vec::new(),
+        };
+        let bound = if webhook.is_some() { application } else { "" };
+        link(http, account, text(&known["country"]).unwrap_or_default(), digits(number), bound)?;
+        Ok(Binding { warnings })
+    }
+
+    fn list_numbers(http: &dyn Http, account: &Account, cursor: Option<&str>) -> Result<NumberPage, Fault> {
+        let page: u64 = match cursor.map(str::parse) {
+            None => 1,
+            Some(Ok(page)) => page,
+            Some(Err(_)) => return Err(Fault::Other("the cursor is not one of this list's".to_owned())),
+        };
+        let found = console(http, account)?.get(&format!("{NUMBERS}?index={page}&size={PAGE}"))?;
+        let more = page.saturating_mul(PAGE) < number(&found["count"]).unwrap_or(0);
+        Ok(NumberPage {
+            numbers: items(&found, "numbers").iter().filter_map(phone_number).collect(),
+            next: more.then(|| page.saturating_add(1).to_string()),
+        })
+    }
+}
+
+/// Numbers on a page.
+const PAGE: u64 = 100;
+
+/// Points the application at the webhook. It is replaced whole, so it is read first.
+fn point(console: &Rest<'_>, application: &str, webhook: &str) -> Result<Vec<String>, Fault> {
+    let url = format!("https://api.nexmo.com/v2/applications/{}", form::component(application));
+    let mut known = console.get(&url)?;
+    if !known.is_object() {
+        return Err(Fault::Malformed("Vonage answered no application".to_owned()));
+    }
+    let hook = json!({ "address": webhook, "http_method": "POST" });
+    let webhooks = &mut known["capabilities"]["voice"]["webhooks"];
+    webhooks["answer_url"] = hook.clone();
+    webhooks["event_url"] = hook;
+    known["capabilities"]["voice"]["signed_callbacks"] = json!(true);
+    console.change("PUT", &url, Some(&known))?;
+    Ok(vec!["the application's webhook is that of every number linked to it".to_owned()])
+}
+
+/// An empty application unlinks. UNVERIFIED.
+fn link(http: &dyn Http, account: &Account, country: &str, number: &str, application: &str) -> Result<(), Fault> {
+    let authorization = http::basic(account::required(account, API_KEY)?, API_SECRET);
+    let pairs = [("country", country), ("msisdn", number), ("app_id", application)];
+    let request = http::post_form("https://rest.nexmo.com/number/update".to_owned(), authorization, &pairs);
+    let response = http.send(&http::idempotent(request)).map_err(http::fault_of)?;
+    let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    match (response.status, text(&answer["error-code"])) {
+        (200, Some("200")) => Ok(()),
+        (401, _) => Err(Fault::Account("Vonage refuses the API key and secret; check both".to_owned())),
+        (429, _) => Err(Fault::RetryLater(http::retry_after(&response))),
+        (status, _) => Err(Fault::Other(format!("Vonage did not link the number: {status}"))),
+    }
+}
+
+fn placed(id: &str) -> Placed {
+    Placed { provider_id: id.to_owned(), status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() }
+}
+
+fn phone_number(found: &Value) -> Option<PhoneNumber> {
+    let extra = ["country", "type", "app_id"];
+    let told = |name: &str| text(&found[name]).map(|value| (name.to_owned(), value.to_owned()));
+    Some(PhoneNumber {
+        number: canonical(text(&found["msisdn"])?),
+        label: String::new(),
+        webhook: String::new(),
+        extra: extra.into_iter().filter_map(told).collect(),
+    })
+}
