@@ -16,6 +16,7 @@ pub mod form;
 pub mod http;
 pub mod json;
 pub mod manifest;
+pub mod media_streams;
 pub mod number;
 pub mod play_audio;
 pub mod play_xml;

@@ -42,7 +42,19 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("jackfield-vectors", &[]),
     ("jackfield-component", &[]),
     ("xtask", &["jackfield-component"]),
-    ("jackfield-tests", &["jackfield-plugins", "jackfield-sdk", "jackfield-vectors", "plugin-twilio"]),
+    (
+        "jackfield-tests",
+        &[
+            "jackfield-plugins",
+            "jackfield-sdk",
+            "jackfield-vectors",
+            "plugin-twilio",
+            "plugin-plivo",
+            "plugin-vobiz",
+            "plugin-vonage",
+            "plugin-cloudonix",
+        ],
+    ),
 ];
 
 /// The state machines know no runtime and no IO.

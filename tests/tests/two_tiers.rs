@@ -38,4 +38,8 @@ macro_rules! tiers {
 
 tiers! {
     twilio: plugin_twilio::Twilio, "twilio";
+    plivo: plugin_plivo::Plivo, "plivo";
+    vobiz: plugin_vobiz::Vobiz, "vobiz";
+    vonage: plugin_vonage::Vonage, "vonage";
+    cloudonix: plugin_cloudonix::Cloudonix, "cloudonix";
 }

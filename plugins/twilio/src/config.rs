@@ -1,6 +1,8 @@
 //! The account's fields and what the plugin can do.
 
-use jackfield_sdk::types::{Ability, Account, Codec, Field, FieldKind, FieldProblem, MediaFormat, Provider};
+use jackfield_sdk::manifest::{secret, text};
+use jackfield_sdk::media_streams::FORMAT;
+use jackfield_sdk::types::{Ability, Account, Field, FieldKind, FieldProblem, Provider};
 use jackfield_sdk::{Manifest, account};
 
 use crate::Twilio;
@@ -16,9 +18,6 @@ pub(crate) const API_KEY_SECRET: &str = "api_key_secret";
 pub(crate) const AMD_ENABLED: &str = "amd_enabled";
 pub(crate) const REGION: &str = "region";
 pub(crate) const EDGE: &str = "edge";
-
-/// What Media Streams carry.
-pub(crate) const FORMAT: MediaFormat = MediaFormat { codec: Codec::Pcmu, sample_rate: 8_000 };
 
 impl Manifest for Twilio {
     fn describe() -> Provider {
@@ -89,24 +88,6 @@ fn is_label(byte: u8) -> bool {
 }
 
 fn fields() -> Vec<Field> {
-    let text = |name: &str, label: &str, help: &str| Field {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind: FieldKind::Text,
-        secret: false,
-        masked: false,
-        required: false,
-        help: help.to_owned(),
-        placeholder: String::new(),
-        options: Vec::new(),
-        default: None,
-    };
-    let secret = |name: &str, label: &str, help: &str| Field {
-        kind: FieldKind::Password,
-        secret: true,
-        masked: true,
-        ..text(name, label, help)
-    };
     vec![
         Field {
             required: true,

@@ -7,8 +7,10 @@ mod render;
 mod request;
 mod sign;
 
+use jackfield_sdk::media_streams::Stream;
+
 /// The plugin, and as a value one media stream.
 #[derive(Debug, Default)]
-pub struct Twilio(media::Stream);
+pub struct Twilio(Stream);
 
 jackfield_sdk::export!(Twilio: manifest, webhooks, calls, media);

@@ -36,7 +36,7 @@ impl Stream {
 
     /// On rare occasions audio comes before the first text.
     fn audio(&mut self, payload: Vec<u8>) -> Result<Vec<MediaEvent>, Fault> {
-        if payload.is_empty() || payload.len() % 2 != 0 {
+        if payload.is_empty() || !payload.len().is_multiple_of(2) {
             return malformed("a frame that is not whole samples");
         }
         let start = (!self.started).then(|| self.start(FORMAT));

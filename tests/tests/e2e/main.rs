@@ -7,6 +7,7 @@ mod hostile_plugins;
 mod inbound;
 mod lifetime;
 mod outbound;
+mod providers;
 mod refusals;
 mod secrecy;
 mod surface;

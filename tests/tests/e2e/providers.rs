@@ -82,7 +82,8 @@ fn play_audio_start() -> Vec<Message> {
 }
 
 fn play_audio_speak(frame: &[u8]) -> Message {
-    let media = json!({ "track": "inbound", "timestamp": "1768471200123", "chunk": 1, "payload": STANDARD.encode(frame) });
+    let media =
+        json!({ "track": "inbound", "timestamp": "1768471200123", "chunk": 1, "payload": STANDARD.encode(frame) });
     Message::text(json!({ "sequenceNumber": 2, "event": "media", "streamId": STREAM, "media": media }).to_string())
 }
 
@@ -239,7 +240,8 @@ fn cloudonix() -> Dialect {
             vec![Message::text(json!({ "event": "connected" }).to_string()), Message::text(start.to_string())]
         },
         speak: |frame| {
-            let media = json!({ "track": "inbound", "chunk": "1", "timestamp": "5", "payload": STANDARD.encode(frame) });
+            let media =
+                json!({ "track": "inbound", "chunk": "1", "timestamp": "5", "payload": STANDARD.encode(frame) });
             Message::text(json!({ "event": "media", "streamSid": "MZcx01", "media": media }).to_string())
         },
         hear: |message| {
@@ -287,7 +289,8 @@ fn in_chunks(passed: &[Passed]) -> Vec<Passed> {
 
 async fn ring(address: std::net::SocketAddr, webhook: &Webhook) -> (u16, String) {
     let client = reqwest::Client::builder().build().unwrap();
-    let mut request = client.post(format!("http://{address}/api/v1/telephony/inbound/run")).header("host", "gw.example.net");
+    let mut request =
+        client.post(format!("http://{address}/api/v1/telephony/inbound/run")).header("host", "gw.example.net");
     for (name, value) in &webhook.headers {
         request = request.header(*name, value);
     }
