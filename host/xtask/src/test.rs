@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::{EVERYTHING, build, plugins, root, run, target, wasm_target};
 
-/// Twilio's own library: an oracle for signatures and markup that shares no code with us.
-const ORACLES: [&str; 1] = ["twilio==9.13.0"];
+/// The providers' own libraries: oracles for signatures and markup that share no code with us.
+const ORACLES: [&str; 3] = ["twilio==9.13.0", "plivo==4.63.0", "vonage-jwt==1.1.5"];
 const DENY: &str = "0.20.2";
 
 pub(crate) fn all() -> Result<()> {
@@ -72,7 +72,8 @@ fn documentation() -> Result<()> {
 fn oracles() -> Result<PathBuf> {
     let venv = target().join("venv");
     let python = venv.join("bin/python");
-    let has = |python: &PathBuf| run::quietly(Command::new(python).args(["-c", "import twilio"])).is_ok();
+    let has =
+        |python: &PathBuf| run::quietly(Command::new(python).args(["-c", "import twilio, plivo, vonage_jwt"])).is_ok();
     if has(&python) {
         return Ok(python);
     }
