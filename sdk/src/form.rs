@@ -31,6 +31,12 @@ impl Form {
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
+
+    /// The fields of these names that say something, as the provider wrote them.
+    pub fn told(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        let says = |(name, value): &&(String, String)| wanted(name) && !value.is_empty();
+        self.0.iter().filter(says).cloned().collect()
+    }
 }
 
 /// The raw query of a URL.

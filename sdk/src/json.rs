@@ -16,6 +16,17 @@ pub fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
+/// Whole seconds, written as a number or as text.
+pub fn seconds(value: &Value) -> Option<u32> {
+    number(value).and_then(|seconds| u32::try_from(seconds).ok())
+}
+
+/// The fields of these names that are text and say something, as the provider wrote them.
+pub fn told(object: &Value, names: &[&str]) -> Vec<(String, String)> {
+    let says = |name: &&str| text(&object[*name]).map(|value| ((*name).to_owned(), value.to_owned()));
+    names.iter().filter_map(says).collect()
+}
+
 /// A decimal as it was written, number or text; nothing if it is no decimal. Never through a float's arithmetic.
 pub fn decimal(value: &Value) -> Option<String> {
     let written = match value {

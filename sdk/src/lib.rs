@@ -11,6 +11,7 @@ pub mod bindings;
 
 pub mod account;
 pub mod encoding;
+pub mod event;
 mod export;
 pub mod form;
 pub mod http;
@@ -19,12 +20,15 @@ pub mod manifest;
 pub mod media_streams;
 pub mod number;
 pub mod play_audio;
+pub mod play_webhooks;
 pub mod play_xml;
 mod plugin;
+pub mod proof;
 pub mod reply;
 pub mod request;
 pub mod rest;
 pub mod time;
+pub mod twiml;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 pub mod xml;

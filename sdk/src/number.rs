@@ -21,6 +21,13 @@ pub fn digits(number: &str) -> &str {
     number.strip_prefix('+').unwrap_or(number)
 }
 
+/// Who calls, as `canonical` writes it; `anonymous` for a caller who does not show it.
+pub fn caller(raw: &str, canonical: impl Fn(&str) -> String) -> String {
+    let word = raw.trim().to_ascii_lowercase();
+    let withheld = matches!(word.as_str(), "" | "anonymous" | "restricted" | "unknown" | "unavailable" | "private");
+    if withheld { "anonymous".to_owned() } else { canonical(raw) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +37,14 @@ mod tests {
         for raw in ["+14155550123", "14155550123", " +1 (415) 555-0123 ", "+1.415.555.0123"] {
             assert_eq!(canonical(raw), "+14155550123", "{raw:?}");
         }
+    }
+
+    #[test]
+    fn a_caller_may_hide() {
+        for raw in ["", " ", "Anonymous", "RESTRICTED", "unknown", "unavailable", "private"] {
+            assert_eq!(caller(raw, canonical), "anonymous", "{raw:?}");
+        }
+        assert_eq!(caller("14155550123", canonical), "+14155550123");
     }
 
     #[test]

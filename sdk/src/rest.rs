@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
+use crate::form::component;
 use crate::http::{self, Http};
 use crate::json::{number, text};
-use crate::types::{Authorization, Fault, HttpRequest, HttpResponse, Refusal};
+use crate::types::{
+    Authorization, Binding, Call, CallStatus, Fault, HttpRequest, HttpResponse, Inspection, Placed, Refusal,
+};
 
 /// One account's way to its provider's API.
 pub struct Rest<'a> {
@@ -55,6 +58,39 @@ impl<'a> Rest<'a> {
         Ok(serde_json::from_slice(&response.body).unwrap_or_default())
     }
 
+    /// Removes or ends something; that it is gone already is as good.
+    ///
+    /// # Errors
+    /// As [`Rest::change`], but for `not-found`.
+    pub fn end(&self, method: &str, url: &str, body: Option<&Value>) -> Result<(), Fault> {
+        match self.change(method, url, body) {
+            Ok(_) | Err(Fault::NotFound) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The call's name, as a part of a path.
+    ///
+    /// # Errors
+    /// When the provider has not told it yet.
+    pub fn name_of(&self, call: &Call) -> Result<String, Fault> {
+        match call.provider_id.as_str() {
+            "" => Err(Fault::Other(format!("{} has not named this call yet", self.provider))),
+            id => Ok(component(id)),
+        }
+    }
+
+    /// What became of an order: the new call's name.
+    ///
+    /// # Errors
+    /// An order that was taken and has no name may ring all the same.
+    pub fn placed(&self, name: &Value) -> Result<Placed, Fault> {
+        let name =
+            text(name).ok_or_else(|| Fault::UnknownOutcome(format!("{}'s answer names no call", self.provider)))?;
+        let provider_id = name.to_owned();
+        Ok(Placed { provider_id, status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() })
+    }
+
     fn send(&self, method: &str, url: &str, body: Option<&Value>, idempotent: bool) -> Result<HttpResponse, Fault> {
         let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
         if body.is_some() {
@@ -92,12 +128,23 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// A name that an answer must give. An order that was taken and names no call may ring all the same.
+/// Where a call stands, and the provider's word for it.
+pub fn inspected(status: CallStatus, raw: &str) -> Inspection {
+    Inspection { status, raw: raw.to_owned(), duration: None, cost: None, extra: Vec::new() }
+}
+
+/// Nothing was to be bound, or it was and there is nothing to say about it.
+pub fn bound() -> Binding {
+    Binding { warnings: Vec::new() }
+}
+
+/// The number that a list's cursor is; `first` where there is none.
 ///
 /// # Errors
-/// An unknown outcome.
-pub fn named<'a>(provider: &str, value: &'a Value) -> Result<&'a str, Fault> {
-    text(value).ok_or_else(|| Fault::UnknownOutcome(format!("{provider}'s answer names no call")))
+/// When the cursor is not a number.
+pub fn position(cursor: Option<&str>, first: u64) -> Result<u64, Fault> {
+    let foreign = |_| Fault::Other("the cursor is not one of this list's".to_owned());
+    cursor.map_or(Ok(first), |cursor| cursor.parse().map_err(foreign))
 }
 
 /// The things in a list; none where there is no list.

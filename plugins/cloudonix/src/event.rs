@@ -1,9 +1,10 @@
 //! Reads Cloudonix's webhooks: JSON, or the query of a GET.
 
 use jackfield_sdk::Webhooks;
+use jackfield_sdk::event::{incoming, is_end, status_update};
 use jackfield_sdk::form::Form;
-use jackfield_sdk::json::{decimal, number, text};
-use jackfield_sdk::number::canonical;
+use jackfield_sdk::json::{decimal, number, seconds, text, told};
+use jackfield_sdk::number::{caller, canonical};
 use jackfield_sdk::request::header;
 use jackfield_sdk::types::{
     Account, Action, Call, CallStatus, Disproof, Event, Fault, Identity, Incoming, Money, Proof, Request, Response,
@@ -71,66 +72,44 @@ fn call_id(said: &Value) -> Option<&str> {
 fn event(hook: &str, said: &Value) -> Result<Event, Fault> {
     let id = call_id(said).ok_or_else(|| Fault::Malformed("the webhook names no session".to_owned()))?;
     if let Some(disposition) = text(&said["disposition"]) {
-        return Ok(Event::Status(update(id, disposition, settled(disposition), said)));
+        return Ok(Event::Status(standing(id, disposition, settled(disposition), said)));
     }
     if let Some(raw) = text(&said["status"]) {
-        return Ok(Event::Status(update(id, raw, status(raw), said)));
+        return Ok(Event::Status(standing(id, raw, status(raw), said)));
     }
     let raw = text(&said["CallStatus"]).unwrap_or_default();
     match hook {
-        "inbound" if !is_end(&status(raw)) => incoming(id, said).map(Event::Incoming),
+        "inbound" if !is_end(&status(raw)) => told_of(id, said).map(Event::Incoming),
         _ if raw.is_empty() => Ok(Event::Ignored("no status".to_owned())),
-        _ => Ok(Event::Status(update(id, raw, status(raw), said))),
+        _ => Ok(Event::Status(standing(id, raw, status(raw), said))),
     }
 }
 
-fn is_end(status: &CallStatus) -> bool {
-    use CallStatus::{Busy, Canceled, Completed, Failed, NoAnswer};
-    matches!(status, Completed | Busy | NoAnswer | Failed | Canceled)
-}
-
-fn incoming(id: &str, said: &Value) -> Result<Incoming, Fault> {
+fn told_of(id: &str, said: &Value) -> Result<Incoming, Fault> {
     let word = |name: &str| text(&said[name]).unwrap_or_default();
     // A subscriber's call to us is inbound too.
     if !matches!(word("Direction"), "" | "inbound" | "subscriber") {
         return Err(Fault::Malformed(format!("Direction is {}, not inbound", word("Direction"))));
     }
-    let from = match word("From").to_ascii_lowercase().as_str() {
-        "" | "anonymous" | "restricted" | "unknown" | "private" => "anonymous".to_owned(),
-        _ => canonical(word("From")),
-    };
-    let extra = ["Diverted", "AssertedIdentity", "CallSid"];
     Ok(Incoming {
-        provider_id: id.to_owned(),
-        from,
-        to: canonical(word("To")),
         from_country: word("FromCountry").to_owned(),
         to_country: word("ToCountry").to_owned(),
         caller_name: word("CallerName").to_owned(),
-        memo: Vec::new(),
-        extra: extra
-            .iter()
-            .filter(|name| !word(name).is_empty())
-            .map(|name| ((*name).to_owned(), word(name).to_owned()))
-            .collect(),
+        extra: told(said, &["Diverted", "AssertedIdentity", "CallSid"]),
+        ..incoming(id, caller(word("From"), canonical), canonical(word("To")))
     })
 }
 
-fn update(id: &str, raw: &str, status: CallStatus, said: &Value) -> StatusUpdate {
+fn standing(id: &str, raw: &str, status: CallStatus, said: &Value) -> StatusUpdate {
     let amount = ["rated_cost", "sell_cost"].into_iter().find_map(|name| decimal(&said[name]));
-    let talked = number(&said["billsec"]).or_else(|| number(&said["duration"]));
     StatusUpdate {
-        provider_id: id.to_owned(),
-        status,
-        raw: raw.to_owned(),
-        duration: talked.and_then(|seconds| u32::try_from(seconds).ok()),
+        duration: seconds(&said["billsec"]).or_else(|| seconds(&said["duration"])),
         cost: amount.map(|amount| Money { amount, currency: String::new() }),
         cause: text(&said["reason"]).map(str::to_owned),
-        answered_by: None,
         // Rises with each event of a session.
         sequence: number(&said["eventId"]),
         at: number(&said["modifiedAt"]),
-        extra: Vec::new(),
+        ..status_update(id, status, raw)
     }
 }
 

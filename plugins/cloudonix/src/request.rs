@@ -5,9 +5,9 @@ use jackfield_sdk::http::Http;
 use jackfield_sdk::json::{number, text};
 use jackfield_sdk::number::canonical;
 use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, named};
+use jackfield_sdk::rest::{Rest, bound, inspected};
 use jackfield_sdk::types::{
-    Account, Action, Authorization, Binding, Call, CallStatus, Credential, Fault, Inspection, NumberPage, PhoneNumber,
+    Account, Action, Authorization, Binding, Call, Credential, Fault, Inspection, NumberPage, PhoneNumber,
     PlaceRequest, Placed,
 };
 use jackfield_sdk::{Calls, account};
@@ -36,10 +36,7 @@ impl Api<'_> {
     }
 
     fn session(&self, call: &Call) -> Result<String, Fault> {
-        match call.provider_id.as_str() {
-            "" => Err(Fault::Other("Cloudonix has not named this call yet".to_owned())),
-            id => Ok(self.url(&format!("/sessions/{}", component(id)))),
-        }
+        Ok(self.url(&format!("/sessions/{}", self.rest.name_of(call)?)))
     }
 }
 
@@ -65,7 +62,7 @@ impl Calls for Cloudonix {
         }
         let url = format!("https://api.cloudonix.io/calls/{}/application", api.domain);
         let answer = api.rest.order(&url, &order)?;
-        Ok(placed(named("Cloudonix", &answer["token"])?))
+        api.rest.placed(&answer["token"])
     }
 
     /// Sessions that are up are listed. UNVERIFIED.
@@ -84,15 +81,12 @@ impl Calls for Cloudonix {
                 && number(&session["callStartTime"]).is_none_or(|began| began + CLOCKS_DIFFER >= since)
         };
         let session = found.as_array().into_iter().flatten().find(ours);
-        session.map(|session| named("Cloudonix", &session["token"]).map(placed)).transpose()
+        session.map(|session| api.rest.placed(&session["token"])).transpose()
     }
 
     fn hang_up(http: &dyn Http, account: &Account, call: &Call) -> Result<(), Fault> {
         let api = api(http, account)?;
-        match api.rest.change("DELETE", &api.session(call)?, None) {
-            Ok(_) | Err(Fault::NotFound) => Ok(()),
-            Err(fault) => Err(fault),
-        }
+        api.rest.end("DELETE", &api.session(call)?, None)
     }
 
     /// What a call cost is told by its record alone, which is posted and cannot be asked for.
@@ -104,18 +98,15 @@ impl Calls for Cloudonix {
         let talked = time(["callAnswerTime", "answerTime"]).zip(time(["callEndTime", "endTime"]));
         let seconds = talked.map(|(answered, ended)| ended.saturating_sub(answered) / 1_000);
         Ok(Inspection {
-            status: status(raw),
-            raw: raw.to_owned(),
             duration: seconds.and_then(|seconds| u32::try_from(seconds).ok()),
-            cost: None,
-            extra: Vec::new(),
+            ..inspected(status(raw), raw)
         })
     }
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         // The application is shared by its numbers: clearing one would silence the others.
         let Some(webhook) = webhook.filter(|_| number.starts_with('+')) else {
-            return Ok(Binding { warnings: Vec::new() });
+            return Ok(bound());
         };
         let api = api(http, account)?;
         let application = account::required(account, APPLICATION_NAME)?;
@@ -144,10 +135,6 @@ impl Calls for Cloudonix {
 
 /// Milliseconds by which Cloudonix's clock may be behind the host's.
 const CLOCKS_DIFFER: u64 = 5_000;
-
-fn placed(token: &str) -> Placed {
-    Placed { provider_id: token.to_owned(), status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() }
-}
 
 /// A number is stored as it is, or as an expression that matches it alone.
 fn is_number(dnid: &Value, number: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use jackfield_sdk::account;
 use jackfield_sdk::json::text;
+use jackfield_sdk::proof::malformed;
 use jackfield_sdk::request::optional_security_header;
 use jackfield_sdk::types::{Account, Check, Disproof, EqualCheck, Proof, Request};
 
@@ -39,8 +40,4 @@ fn its_own(account: &Account, request: &Request) -> Result<(), Disproof> {
         return Ok(());
     }
     Err(malformed("the request is about another domain"))
-}
-
-fn malformed(what: &str) -> Disproof {
-    Disproof::Malformed(what.to_owned())
 }

@@ -2,10 +2,10 @@
 
 use jackfield_sdk::form::{Form, component};
 use jackfield_sdk::http::{self, Http};
-use jackfield_sdk::json::{decimal, number, text};
+use jackfield_sdk::json::{decimal, number, seconds, text};
 use jackfield_sdk::number::{canonical, digits};
-use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, items, named};
+use jackfield_sdk::play_webhooks::{hooks, order};
+use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
 use jackfield_sdk::types::{
     Account, Binding, Call, CallStatus, Fault, Inspection, Money, NumberPage, PhoneNumber, PlaceRequest, Placed,
 };
@@ -34,10 +34,7 @@ impl Api<'_> {
     }
 
     fn call_url(&self, kind: &str, call: &Call) -> Result<String, Fault> {
-        if call.provider_id.is_empty() {
-            return Err(Fault::Other("Plivo has not named this call yet".to_owned()));
-        }
-        Ok(self.url(&format!("{kind}/{}/", component(&call.provider_id))))
+        Ok(self.url(&format!("{kind}/{}/", self.rest.name_of(call)?)))
     }
 }
 
@@ -49,27 +46,10 @@ impl Calls for Plivo {
 
     fn place(http: &dyn Http, account: &Account, request: &PlaceRequest, _now: u64) -> Result<Placed, Fault> {
         let api = api(http, account)?;
-        let hook = |name: &str| hook_url(&request.hooks, name);
-        let order = json!({
-            "from": digits(&request.call.from),
-            "to": digits(&request.call.to),
-            "answer_url": hook("answer"),
-            "answer_method": "POST",
-            "ring_url": hook("ring"),
-            "ring_method": "POST",
-            "hangup_url": hook("hangup"),
-            "hangup_method": "POST",
-            "ring_timeout": request.ring_timeout.clamp(1, 600),
-            "time_limit": request.max_duration.clamp(1, 86_400),
-        });
-        // A `<` parts destinations: one order is one call.
-        if request.call.to.contains('<') {
-            return Err(Fault::Unsupported("one call has one destination".to_owned()));
-        }
-        let answer = api.rest.order(&api.url("Call/"), &order)?;
+        let answer = api.rest.order(&api.url("Call/"), &order(request)?)?;
         // One destination gives a name, several give a list.
         let first = answer["request_uuid"].get(0).unwrap_or(&answer["request_uuid"]);
-        Ok(placed(named("Plivo", first)?))
+        api.rest.placed(first)
     }
 
     fn find_placed(
@@ -85,7 +65,9 @@ impl Calls for Plivo {
                 let url = api.url(&format!("Call/{}/?status={state}", component(id)));
                 match api.rest.get(&url) {
                     Ok(call) if is_ours(&call, request) => {
-                        return Ok(Some(placed(text(&call["request_uuid"]).unwrap_or(id))));
+                        let order = &call["request_uuid"];
+                        let name = if text(order).is_some() { order } else { &Value::from(id) };
+                        return api.rest.placed(name).map(Some);
                     }
                     // It ended meanwhile.
                     Ok(_) | Err(Fault::NotFound) => {}
@@ -121,22 +103,18 @@ impl Calls for Plivo {
             return Err(ended);
         }
         let live = api.rest.get(&format!("{url}?status=live"))?;
-        let raw = text(&live["call_status"]).unwrap_or("in-progress").to_owned();
-        let status = status(&raw, &Form::default());
-        Ok(Inspection { status, raw, duration: None, cost: None, extra: Vec::new() })
+        let raw = text(&live["call_status"]).unwrap_or("in-progress");
+        Ok(inspected(status(raw, &Form::default()), raw))
     }
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         if !number.starts_with('+') {
-            return Ok(Binding { warnings: Vec::new() });
+            return Ok(bound());
         }
         let api = api(http, account)?;
         let url = api.url(&format!("Number/{}/", component(digits(number))));
         let Some(webhook) = webhook else {
-            return match api.rest.change("POST", &url, Some(&json!({ "app_id": "" }))) {
-                Ok(_) | Err(Fault::NotFound) => Ok(Binding { warnings: Vec::new() }),
-                Err(fault) => Err(fault),
-            };
+            return api.rest.end("POST", &url, Some(&json!({ "app_id": "" }))).map(|()| bound());
         };
         let (application, warnings) = api.application(account, webhook)?;
         api.rest.change("POST", &url, Some(&json!({ "app_id": application })))?;
@@ -145,11 +123,7 @@ impl Calls for Plivo {
 
     fn list_numbers(http: &dyn Http, account: &Account, cursor: Option<&str>) -> Result<NumberPage, Fault> {
         let api = api(http, account)?;
-        let offset: u32 = match cursor.map(str::parse) {
-            None => 0,
-            Some(Ok(offset)) => offset,
-            Some(Err(_)) => return Err(Fault::Other("the cursor is not one of this list's".to_owned())),
-        };
+        let offset = position(cursor, 0)?;
         let found = api.rest.get(&api.url(&format!("Number/?limit={PAGE}&offset={offset}")))?;
         let next = text(&found["meta"]["next"]).map(|_| (offset.saturating_add(PAGE)).to_string());
         Ok(NumberPage { numbers: items(&found, "objects").iter().filter_map(phone_number).collect(), next })
@@ -157,16 +131,14 @@ impl Calls for Plivo {
 }
 
 /// Numbers on a page; Plivo gives no more.
-const PAGE: u32 = 20;
+const PAGE: u64 = 20;
 /// Live calls that are looked at when one is searched.
 const LOOKED_AT: usize = 10;
 
 impl Api<'_> {
     /// The application that numbers are bound to, pointed at the webhook.
     fn application(&self, account: &Account, webhook: &str) -> Result<(String, Vec<String>), Fault> {
-        let hooks = json!({
-            "answer_url": webhook, "answer_method": "POST", "hangup_url": webhook, "hangup_method": "POST",
-        });
+        let hooks = hooks(webhook);
         if let Some(known) = account::field(account, APPLICATION_ID) {
             self.rest.change("POST", &self.url(&format!("Application/{}/", component(known))), Some(&hooks))?;
             let shared = "the application's webhook is that of every number bound to it".to_owned();
@@ -179,10 +151,6 @@ impl Api<'_> {
             .ok_or_else(|| Fault::Malformed("Plivo's answer names no application".to_owned()))?;
         Ok((id.to_owned(), vec![format!("the application {id} was made; fill it in as Application ID")]))
     }
-}
-
-fn placed(id: &str) -> Placed {
-    Placed { provider_id: id.to_owned(), status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() }
 }
 
 fn is_ours(call: &Value, request: &PlaceRequest) -> bool {
@@ -200,12 +168,10 @@ fn ended(record: &Value) -> Inspection {
     };
     let amount = decimal(&record["total_amount"]);
     Inspection {
-        status,
-        raw: text(&record["hangup_cause_name"]).unwrap_or_default().to_owned(),
-        duration: number(&record["call_duration"]).and_then(|seconds| u32::try_from(seconds).ok()),
+        duration: seconds(&record["call_duration"]),
         // Plivo bills in US dollars unless the account says otherwise, which no record tells.
         cost: amount.map(|amount| Money { amount, currency: "USD".to_owned() }),
-        extra: Vec::new(),
+        ..inspected(status, text(&record["hangup_cause_name"]).unwrap_or_default())
     }
 }
 

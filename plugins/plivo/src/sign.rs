@@ -1,11 +1,11 @@
 //! What makes a webhook genuine: V3, and V2 where there is no V3.
 
 use jackfield_sdk::account;
-use jackfield_sdk::encoding::from_base64;
 use jackfield_sdk::form;
 use jackfield_sdk::form::Form;
+use jackfield_sdk::proof::{base64_digest, hmac_sha256, malformed};
 use jackfield_sdk::request::{media_type, optional_security_header};
-use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
+use jackfield_sdk::types::{Account, Check, Disproof, Proof, Request};
 
 use crate::config::{AUTH_TOKEN, MAIN_AUTH_TOKEN};
 
@@ -24,7 +24,7 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
             continue;
         }
         let nonce = optional_security_header(request, nonce_header)?
-            .ok_or_else(|| Disproof::Malformed(format!("{nonce_header} is missing")))?;
+            .ok_or_else(|| malformed(&format!("{nonce_header} is missing")))?;
         let message = signed(request, nonce)?;
         let mut any_of = Vec::new();
         for (found, secret) in signatures {
@@ -40,13 +40,7 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
 
 /// One header may carry a signature for each token that is valid.
 fn checks(header: &str, secret: &str, message: &str) -> Result<Vec<Check>, Disproof> {
-    let check = |signature: &str| {
-        let digest = from_base64(signature.trim()).filter(|digest| digest.len() == 32);
-        let digest = digest.ok_or_else(|| Disproof::Malformed("a signature is not base64 of 32 bytes".to_owned()))?;
-        let (secret, message) = (secret.to_owned(), message.as_bytes().to_vec());
-        Ok(Check::Hmac(HmacCheck { secret, hash: Hash::Sha256, message, digest }))
-    };
-    header.split(',').map(check).collect()
+    header.split(',').map(|signature| Ok(hmac_sha256(secret, message, base64_digest(signature)?))).collect()
 }
 
 fn base(request: &Request) -> &str {
@@ -81,7 +75,7 @@ fn parameters(request: &Request) -> Result<String, Disproof> {
         return Ok(String::new());
     }
     if media_type(request) != "application/x-www-form-urlencoded" {
-        return Err(Disproof::Malformed("the body is no form".to_owned()));
+        return Err(malformed("the body is no form"));
     }
     Ok(sorted(&request.body).iter().map(|(name, value)| format!("{name}{value}")).collect())
 }

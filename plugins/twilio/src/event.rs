@@ -1,14 +1,14 @@
 //! Reads Twilio's webhooks.
 
 use jackfield_sdk::form::Form;
-use jackfield_sdk::number::canonical;
+use jackfield_sdk::number::{caller, canonical};
 use jackfield_sdk::request::header;
 use jackfield_sdk::time::rfc2822;
 use jackfield_sdk::types::{
     Account, Action, Call, CallStatus, Disproof, Event, Fault, Identity, Incoming, Instructions, Proof, Request,
     Response, StatusUpdate, StreamUpdate,
 };
-use jackfield_sdk::{Webhooks, account};
+use jackfield_sdk::{Webhooks, account, event};
 
 use crate::config::{ACCOUNT_SID, is_sid};
 use crate::{Twilio, render, sign};
@@ -35,7 +35,7 @@ impl Webhooks for Twilio {
             return Err(Fault::Malformed("AccountSid is not this account's".to_owned()));
         }
         let call = form.get("CallSid").ok_or_else(|| Fault::Malformed("CallSid is missing".to_owned()))?;
-        event(hook, call.to_owned(), &form).map(|event| vec![event])
+        said(hook, call, &form).map(|event| vec![event])
     }
 
     fn reply(_account: &Account, _call: Option<&Call>, action: &Action) -> Result<Response, Fault> {
@@ -54,14 +54,14 @@ fn recognised(request: &Request, form: &Form) -> bool {
             && form.get("AccountSid").is_some_and(|sid| is_sid(sid, "AC")))
 }
 
-fn event(hook: &str, call: String, form: &Form) -> Result<Event, Fault> {
+fn said(hook: &str, call: &str, form: &Form) -> Result<Event, Fault> {
     if form.get("StreamEvent").is_some() {
         return Ok(Event::Stream(stream_update(call, form)));
     }
     Ok(match hook {
         "inbound" if is_new(form) => Event::Incoming(incoming(call, form)?),
         "answer" => Event::Instructions(Instructions {
-            provider_id: call,
+            provider_id: call.to_owned(),
             answered_by: form.get("AnsweredBy").map(str::to_owned),
             extra: Vec::new(),
         }),
@@ -81,59 +81,41 @@ fn is_new(form: &Form) -> bool {
 
 const ENDS: [&str; 5] = ["completed", "busy", "no-answer", "failed", "canceled"];
 
-fn incoming(provider_id: String, form: &Form) -> Result<Incoming, Fault> {
+fn incoming(call: &str, form: &Form) -> Result<Incoming, Fault> {
     let direction = form.get("Direction").unwrap_or("inbound");
     if direction != "inbound" {
         return Err(Fault::Malformed(format!("Direction is {direction}, not inbound")));
     }
     let text = |names: [&str; 2]| names.into_iter().find_map(|name| form.get(name)).unwrap_or_default().to_owned();
+    let from = text(["From", "Caller"]);
+    let from = if WITHHELD.contains(&from.trim()) { String::new() } else { from };
     Ok(Incoming {
-        provider_id,
-        from: caller(&text(["From", "Caller"])),
-        to: canonical(&text(["To", "Called"])),
         from_country: text(["FromCountry", "CallerCountry"]),
         to_country: text(["ToCountry", "CalledCountry"]),
         caller_name: form.get("CallerName").unwrap_or_default().to_owned(),
-        memo: Vec::new(),
-        extra: told(form, |name| {
+        extra: form.told(|name| {
             matches!(name, "StirVerstat" | "ForwardedFrom" | "ParentCallSid" | "SipDomain")
                 || name.starts_with("SipHeader_")
         }),
+        ..event::incoming(call, caller(&from, canonical), canonical(&text(["To", "Called"])))
     })
-}
-
-/// The fields of these names that say something, as Twilio wrote them.
-fn told(form: &Form, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-    let says = |(name, value): &&(String, String)| wanted(name) && !value.is_empty();
-    form.pairs().iter().filter(says).cloned().collect()
 }
 
 /// Twilio spells a withheld number in letters on a keypad. UNVERIFIED which of them are still sent.
 const WITHHELD: [&str; 4] = ["+266696687", "+7378742833", "+2562533", "+8656696"];
 
-fn caller(raw: &str) -> String {
-    let word = raw.trim().to_ascii_lowercase();
-    let withheld = word.is_empty()
-        || WITHHELD.contains(&raw.trim())
-        || matches!(word.as_str(), "anonymous" | "restricted" | "unknown" | "unavailable" | "private");
-    if withheld { "anonymous".to_owned() } else { canonical(raw) }
-}
-
-fn status_update(provider_id: String, status: CallStatus, raw: &str, form: &Form) -> StatusUpdate {
+fn status_update(call: &str, status: CallStatus, raw: &str, form: &Form) -> StatusUpdate {
     StatusUpdate {
-        provider_id,
-        status,
-        raw: raw.to_owned(),
         // `Duration` is billed minutes, and no talk time.
         duration: form.get("CallDuration").and_then(|seconds| seconds.parse().ok()),
-        cost: None,
         cause: form.get("SipResponseCode").map(str::to_owned),
         answered_by: form.get("AnsweredBy").map(str::to_owned),
         sequence: form.get("SequenceNumber").and_then(|number| number.parse().ok()),
         at: form.get("Timestamp").and_then(rfc2822),
-        extra: told(form, |name| {
+        extra: form.told(|name| {
             matches!(name, "Duration" | "ErrorCode" | "ErrorMessage" | "MachineDetectionDuration" | "ParentCallSid")
         }),
+        ..event::status_update(call, status, raw)
     }
 }
 
@@ -152,10 +134,10 @@ pub(crate) fn status(raw: &str) -> CallStatus {
     }
 }
 
-fn stream_update(provider_id: String, form: &Form) -> StreamUpdate {
+fn stream_update(call: &str, form: &Form) -> StreamUpdate {
     StreamUpdate {
-        provider_id,
+        provider_id: call.to_owned(),
         what: form.get("StreamEvent").unwrap_or_default().to_owned(),
-        extra: told(form, |name| matches!(name, "StreamSid" | "StreamName" | "StreamError" | "StreamErrorCode")),
+        extra: form.told(|name| matches!(name, "StreamSid" | "StreamName" | "StreamError" | "StreamErrorCode")),
     }
 }

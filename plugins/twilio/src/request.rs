@@ -2,8 +2,9 @@
 
 use jackfield_sdk::form;
 use jackfield_sdk::http::{self, Http};
-use jackfield_sdk::json::{decimal, number, text};
+use jackfield_sdk::json::{decimal, number, seconds, text};
 use jackfield_sdk::reply::hook_url;
+use jackfield_sdk::rest::{bound, inspected, items};
 use jackfield_sdk::time::rfc2822;
 use jackfield_sdk::types::{
     Account, Authorization, Binding, Call, CallStatus, Fault, HttpResponse, Inspection, Money, NumberPage, PhoneNumber,
@@ -71,22 +72,21 @@ impl Calls for Twilio {
         let raw = text(&found["status"]).unwrap_or_default();
         let answered_by = text(&found["answered_by"]).map(|by| ("AnsweredBy".to_owned(), by.to_owned()));
         Ok(Inspection {
-            status: status(raw),
-            raw: raw.to_owned(),
-            duration: number(&found["duration"]).and_then(|seconds| u32::try_from(seconds).ok()),
+            duration: seconds(&found["duration"]),
             cost: cost(&found),
             extra: answered_by.into_iter().collect(),
+            ..inspected(status(raw), raw)
         })
     }
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         // Only telephone numbers are bought from Twilio; addresses need no binding.
         if !number.starts_with('+') {
-            return Ok(Binding { warnings: Vec::new() });
+            return Ok(bound());
         }
         let found = match (find_number(http, account, number)?, webhook) {
             (Some(found), _) => found,
-            (None, None) => return Ok(Binding { warnings: Vec::new() }),
+            (None, None) => return Ok(bound()),
             (None, Some(_)) => return Err(Fault::NotFound),
         };
         let sid = text(&found["sid"]).ok_or_else(|| malformed("a number without sid"))?;
@@ -191,11 +191,6 @@ fn placed(call: &Value) -> Result<Placed, Fault> {
 fn fetch(http: &dyn Http, account: &Account, url: &str) -> Result<Value, Fault> {
     let response = http.send(&http::get(url.to_owned(), authorization(account)?)).map_err(http::fault_of)?;
     json(&response)
-}
-
-/// The things in a list, however long; none where there is no list.
-fn items<'a>(found: &'a Value, name: &str) -> &'a [Value] {
-    found[name].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn malformed(what: &str) -> Fault {

@@ -2,13 +2,13 @@
 
 use jackfield_sdk::form::{Form, component};
 use jackfield_sdk::http::Http;
-use jackfield_sdk::json::{decimal, number as integer, text};
-use jackfield_sdk::number::{canonical, digits};
-use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, items, named};
+use jackfield_sdk::json::{decimal, number as integer, seconds, text};
+use jackfield_sdk::number::canonical;
+use jackfield_sdk::play_webhooks::{hooks, order};
+use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
 use jackfield_sdk::types::{
-    Account, Authorization, Binding, Call, CallStatus, Credential, Fault, HeaderAuthorization, Inspection, Money,
-    NumberPage, PhoneNumber, PlaceRequest, Placed, TransferProgress, TransferStep,
+    Account, Authorization, Binding, Call, Credential, Fault, HeaderAuthorization, Inspection, Money, NumberPage,
+    PhoneNumber, PlaceRequest, Placed, TransferProgress, TransferStep,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::{Value, json};
@@ -40,13 +40,6 @@ impl Api<'_> {
     }
 }
 
-fn known(call: &Call) -> Result<String, Fault> {
-    match call.provider_id.as_str() {
-        "" => Err(Fault::Other("Vobiz has not named this call yet".to_owned())),
-        id => Ok(component(id)),
-    }
-}
-
 impl Calls for Vobiz {
     fn probe(http: &dyn Http, account: &Account) -> Result<(), Fault> {
         let api = api(http, account)?;
@@ -54,29 +47,11 @@ impl Calls for Vobiz {
     }
 
     fn place(http: &dyn Http, account: &Account, request: &PlaceRequest, _now: u64) -> Result<Placed, Fault> {
-        // A `<` parts destinations: one order is one call.
-        if request.call.to.contains('<') {
-            return Err(Fault::Unsupported("one call has one destination".to_owned()));
-        }
         let api = api(http, account)?;
-        let hook = |name: &str| hook_url(&request.hooks, name);
-        let order = json!({
-            "from": digits(&request.call.from),
-            "to": digits(&request.call.to),
-            "answer_url": hook("answer"),
-            "answer_method": "POST",
-            "ring_url": hook("ring"),
-            "ring_method": "POST",
-            // Unset, hangups would come to the answer URL.
-            "hangup_url": hook("hangup"),
-            "hangup_method": "POST",
-            "ring_timeout": request.ring_timeout.clamp(1, 600),
-            "time_limit": request.max_duration.clamp(1, 86_400),
-        });
-        let answer = api.rest.order(&api.url("Call/"), &order)?;
+        let answer = api.rest.order(&api.url("Call/"), &order(request)?)?;
         let names = ["request_uuid", "call_uuid", "CallUUID", "RequestUUID"];
         let name = names.into_iter().map(|name| &answer[name]).find(|name| text(name).is_some());
-        Ok(placed(named("Vobiz", name.unwrap_or(&Value::Null))?))
+        api.rest.placed(name.unwrap_or(&Value::Null))
     }
 
     fn find_placed(
@@ -91,7 +66,7 @@ impl Calls for Vobiz {
             let found = api.rest.get(&api.url(list))?;
             for id in items(&found, "calls").iter().filter_map(text).take(LOOKED_AT) {
                 match api.rest.get(&api.url(&format!("Call/{}/?status={state}", component(id)))) {
-                    Ok(call) if is_ours(&call, request) => return Ok(Some(placed(id))),
+                    Ok(call) if is_ours(&call, request) => return api.rest.placed(&id.into()).map(Some),
                     // It ended meanwhile.
                     Ok(_) | Err(Fault::NotFound) => {}
                     Err(fault) => return Err(fault),
@@ -103,14 +78,12 @@ impl Calls for Vobiz {
 
     fn hang_up(http: &dyn Http, account: &Account, call: &Call) -> Result<(), Fault> {
         let api = api(http, account)?;
-        match api.rest.change("DELETE", &api.url(&format!("Call/{}/", known(call)?)), None) {
-            Ok(_) | Err(Fault::NotFound) => Ok(()),
-            Err(fault) => Err(fault),
-        }
+        api.rest.end("DELETE", &api.url(&format!("Call/{}/", api.rest.name_of(call)?)), None)
     }
 
     fn inspect(http: &dyn Http, account: &Account, call: &Call) -> Result<Inspection, Fault> {
-        let (api, id) = (api(http, account)?, known(call)?);
+        let api = api(http, account)?;
+        let id = api.rest.name_of(call)?;
         match api.rest.get(&api.url(&format!("cdr/{id}"))) {
             Ok(record) => return Ok(ended(&record["data"])),
             // There is no record before the end.
@@ -118,9 +91,8 @@ impl Calls for Vobiz {
             Err(fault) => return Err(fault),
         }
         let live = api.rest.get(&api.url(&format!("Call/{id}/?status=live")))?;
-        let raw = text(&live["call_status"]).unwrap_or("in-progress").to_owned();
-        let status = status(&raw, &Form::default());
-        Ok(Inspection { status, raw, duration: None, cost: None, extra: Vec::new() })
+        let raw = text(&live["call_status"]).unwrap_or("in-progress");
+        Ok(inspected(status(raw, &Form::default()), raw))
     }
 
     fn transfer(
@@ -134,15 +106,12 @@ impl Calls for Vobiz {
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         if !number.starts_with('+') {
-            return Ok(Binding { warnings: Vec::new() });
+            return Ok(bound());
         }
         let api = api(http, account)?;
         let url = api.url(&format!("numbers/{}/application", component(number)));
         let Some(webhook) = webhook else {
-            return match api.rest.change("DELETE", &url, None) {
-                Ok(_) | Err(Fault::NotFound) => Ok(Binding { warnings: Vec::new() }),
-                Err(fault) => Err(fault),
-            };
+            return api.rest.end("DELETE", &url, None).map(|()| bound());
         };
         let (application, warnings) = api.application(account, webhook)?;
         // Attached first: if that fails, the application's other numbers are left as they were.
@@ -154,11 +123,7 @@ impl Calls for Vobiz {
 
     fn list_numbers(http: &dyn Http, account: &Account, cursor: Option<&str>) -> Result<NumberPage, Fault> {
         let api = api(http, account)?;
-        let page: u64 = match cursor.map(str::parse) {
-            None => 1,
-            Some(Ok(page)) => page,
-            Some(Err(_)) => return Err(Fault::Other("the cursor is not one of this list's".to_owned())),
-        };
+        let page = position(cursor, 1)?;
         let found = api.rest.get(&api.url(&format!("numbers?page={page}&per_page={PAGE}")))?;
         let more = page.saturating_mul(PAGE) < integer(&found["total"]).unwrap_or(0);
         Ok(NumberPage {
@@ -172,10 +137,6 @@ impl Calls for Vobiz {
 const PAGE: u64 = 100;
 /// Live calls that are looked at when one is searched.
 const LOOKED_AT: usize = 10;
-
-fn hooks(webhook: &str) -> Value {
-    json!({ "answer_url": webhook, "answer_method": "POST", "hangup_url": webhook, "hangup_method": "POST" })
-}
 
 impl Api<'_> {
     /// The application that numbers are bound to, made where the account names none.
@@ -195,10 +156,6 @@ impl Api<'_> {
     }
 }
 
-fn placed(id: &str) -> Placed {
-    Placed { provider_id: id.to_owned(), status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() }
-}
-
 fn is_ours(call: &Value, request: &PlaceRequest) -> bool {
     let same = |name: &str, wanted: &str| {
         text(&call[name]).is_some_and(|said| [canonical(said), number(said)].iter().any(|said| said == wanted))
@@ -210,13 +167,10 @@ fn ended(record: &Value) -> Inspection {
     let cause = text(&record["hangup_cause"]).unwrap_or_default();
     let amount = decimal(&record["total_cost"]).or_else(|| decimal(&record["cost"]));
     let currency = text(&record["currency"]).unwrap_or_default().to_owned();
-    let talked = integer(&record["billsec"]).or_else(|| integer(&record["duration"]));
     Inspection {
-        status: ended_by(cause),
-        raw: cause.to_owned(),
-        duration: talked.and_then(|seconds| u32::try_from(seconds).ok()),
+        duration: seconds(&record["billsec"]).or_else(|| seconds(&record["duration"])),
         cost: amount.map(|amount| Money { amount, currency }),
-        extra: Vec::new(),
+        ..inspected(ended_by(cause), cause)
     }
 }
 

@@ -3,9 +3,10 @@
 //! V3 and V2 cover the path alone: what guards bodies is the unguessable path of a call's hooks, and the nonce.
 
 use jackfield_sdk::account;
-use jackfield_sdk::encoding::{from_base64, from_hex};
+use jackfield_sdk::encoding::from_hex;
+use jackfield_sdk::proof::{base64_digest, hmac_sha256, malformed};
 use jackfield_sdk::request::{optional_security_header, security_header};
-use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
+use jackfield_sdk::types::{Account, Disproof, Proof, Request};
 
 use crate::config::{AUTH_TOKEN, PARENT_AUTH_TOKEN, REQUIRE_V3, TIMESTAMPED};
 
@@ -18,10 +19,6 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
         return if account::is_on(account, REQUIRE_V3) { Err(malformed("V3 is required")) } else { Ok(proof) };
     }
     if account::is_on(account, TIMESTAMPED) { timestamped(request) } else { Err(Disproof::Unsigned) }
-}
-
-fn malformed(what: &str) -> Disproof {
-    Disproof::Malformed(what.to_owned())
 }
 
 /// The URL without its query, and the nonce; signed by the account, or by its parent.
@@ -39,10 +36,9 @@ fn vendor(account: &Account, request: &Request, version: &str, between: &str) ->
     let mut any_of = Vec::new();
     for (signature, secret) in [(own, AUTH_TOKEN), (parents, PARENT_AUTH_TOKEN)] {
         let Some(signature) = signature else { continue };
-        let digest = from_base64(signature).filter(|digest| digest.len() == 32);
-        let digest = digest.ok_or_else(|| malformed("a signature is not base64 of 32 bytes"))?;
+        let digest = base64_digest(signature)?;
         if account::has_secret(account, secret) {
-            any_of.push(hmac(secret, message.clone(), digest));
+            any_of.push(hmac_sha256(secret, message.clone(), digest));
         }
     }
     // A nonce without a time: what comes again under it is a repetition, whatever its body says.
@@ -58,12 +54,8 @@ fn timestamped(request: &Request) -> Result<Proof, Disproof> {
     let digest = digest.ok_or_else(|| malformed("the signature is not 32 bytes in hexadecimal"))?;
     let message = [timestamp.as_bytes(), b".", &request.body].concat();
     Ok(Proof {
-        any_of: vec![hmac(AUTH_TOKEN, message, digest)],
+        any_of: vec![hmac_sha256(AUTH_TOKEN, message, digest)],
         signed_at: Some(seconds.saturating_mul(1_000)),
         replay_key: Some(signature.to_owned()),
     })
-}
-
-fn hmac(secret: &str, message: Vec<u8>, digest: Vec<u8>) -> Check {
-    Check::Hmac(HmacCheck { secret: secret.to_owned(), hash: Hash::Sha256, message, digest })
 }

@@ -1,9 +1,10 @@
 //! Reads Vonage's webhooks: JSON, or the query of a GET.
 
 use jackfield_sdk::Webhooks;
+use jackfield_sdk::event::{incoming, status_update};
 use jackfield_sdk::form::Form;
-use jackfield_sdk::json::{decimal, number, text};
-use jackfield_sdk::number::canonical;
+use jackfield_sdk::json::{decimal, seconds, text, told};
+use jackfield_sdk::number::{caller, canonical};
 use jackfield_sdk::types::{
     Account, Action, Call, CallStatus, Disproof, Event, Fault, Identity, Incoming, Instructions, Money, Proof, Request,
     Response, StatusUpdate,
@@ -50,10 +51,10 @@ fn event(hook: &str, said: &Value) -> Result<Event, Fault> {
     }
     let id = text(&said["uuid"]).or(text(&said["call_uuid"]));
     match (hook, text(&said["status"]), id) {
-        (_, Some(raw), Some(id)) => Ok(Event::Status(status_update(id, raw, said))),
+        (_, Some(raw), Some(id)) => Ok(Event::Status(standing(id, raw, said))),
         (_, None, _) if text(&said["reason"]).is_some() => Ok(Event::Ignored("an error of the application".to_owned())),
         (_, _, None) => Err(Fault::Malformed("uuid is missing".to_owned())),
-        ("inbound", None, Some(id)) => Ok(Event::Incoming(incoming(id, said))),
+        ("inbound", None, Some(id)) => Ok(Event::Incoming(told_of(id, said))),
         ("answer", None, Some(id)) => {
             Ok(Event::Instructions(Instructions { provider_id: id.to_owned(), answered_by: None, extra: Vec::new() }))
         }
@@ -61,44 +62,25 @@ fn event(hook: &str, said: &Value) -> Result<Event, Fault> {
     }
 }
 
-fn incoming(id: &str, said: &Value) -> Incoming {
+fn told_of(id: &str, said: &Value) -> Incoming {
     let word = |name: &str| text(&said[name]).unwrap_or_default();
-    let from = match word("from").to_ascii_lowercase().as_str() {
-        "" | "anonymous" | "unknown" | "restricted" | "private" => "anonymous".to_owned(),
-        _ => canonical(word("from")),
-    };
     Incoming {
-        provider_id: id.to_owned(),
-        from,
-        to: canonical(word("to")),
-        from_country: String::new(),
-        to_country: String::new(),
-        caller_name: String::new(),
         // Where this call's orders go: a call lives in one data centre.
         memo: word("region_url").as_bytes().to_vec(),
         extra: told(said, &["conversation_uuid", "from_user", "endpoint_type"]),
+        ..incoming(id, caller(word("from"), canonical), canonical(word("to")))
     }
 }
 
-/// The fields of these names that say something.
-fn told(said: &Value, names: &[&str]) -> Vec<(String, String)> {
-    let says = |name: &&str| text(&said[*name]).map(|value| ((*name).to_owned(), value.to_owned()));
-    names.iter().filter_map(says).collect()
-}
-
-fn status_update(id: &str, raw: &str, said: &Value) -> StatusUpdate {
+fn standing(id: &str, raw: &str, said: &Value) -> StatusUpdate {
     let amount = decimal(&said["price"]);
     StatusUpdate {
-        provider_id: id.to_owned(),
-        status: status(raw),
-        raw: raw.to_owned(),
-        duration: number(&said["duration"]).and_then(|seconds| u32::try_from(seconds).ok()),
+        duration: seconds(&said["duration"]),
         cost: amount.map(|amount| Money { amount, currency: "EUR".to_owned() }),
         cause: text(&said["detail"]).map(str::to_owned),
         answered_by: matches!(raw, "human" | "machine").then(|| raw.to_owned()),
-        sequence: None,
-        at: None,
         extra: told(said, &["disconnected_by", "sub_state"]),
+        ..status_update(id, status(raw), raw)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use jackfield_sdk::form;
 use jackfield_sdk::http::{self, Http};
-use jackfield_sdk::json::{decimal, number, text};
+use jackfield_sdk::json::{decimal, number, seconds, text, told};
 use jackfield_sdk::number::{canonical, digits};
 use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, items, named};
+use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
 use jackfield_sdk::types::{
-    Account, Authorization, Binding, Call, CallStatus, Fault, Inspection, JwtAuthorization, Money, NumberPage,
-    PhoneNumber, PlaceRequest, Placed,
+    Account, Authorization, Binding, Call, Fault, Inspection, JwtAuthorization, Money, NumberPage, PhoneNumber,
+    PlaceRequest, Placed,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::{Value, json};
@@ -33,11 +33,8 @@ fn console<'a>(http: &'a dyn Http, account: &Account) -> Result<Rest<'a>, Fault>
 }
 
 /// A call lives in one data centre, which its webhook named. Only Vonage's own are believed.
-fn call_url(call: &Call) -> Result<String, Fault> {
-    if call.provider_id.is_empty() {
-        return Err(Fault::Other("Vonage has not named this call yet".to_owned()));
-    }
-    let id = form::component(&call.provider_id);
+fn call_url(voice: &Rest<'_>, call: &Call) -> Result<String, Fault> {
+    let id = voice.name_of(call)?;
     let region = std::str::from_utf8(&call.memo).unwrap_or_default();
     let host = region.strip_prefix("https://").unwrap_or_default().trim_end_matches('/');
     let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
@@ -67,8 +64,8 @@ impl Calls for Vonage {
             "ringing_timer": request.ring_timeout.clamp(1, 120),
             "length_timer": request.max_duration.clamp(1, 7_200),
         });
-        let answer = voice(http, account)?.order(CALLS, &order)?;
-        Ok(placed(named("Vonage", &answer["uuid"])?))
+        let voice = voice(http, account)?;
+        voice.placed(&voice.order(CALLS, &order)?["uuid"])
     }
 
     fn find_placed(
@@ -77,7 +74,8 @@ impl Calls for Vonage {
         request: &PlaceRequest,
         _since: u64,
     ) -> Result<Option<Placed>, Fault> {
-        let found = voice(http, account)?.get(&format!("{CALLS}?order=desc&page_size=20"))?;
+        let voice = voice(http, account)?;
+        let found = voice.get(&format!("{CALLS}?order=desc&page_size=20"))?;
         let is = |end: &Value, wanted: &str| {
             text(&end["number"]).or(text(&end["uri"])).is_some_and(|said| canonical(said) == wanted)
         };
@@ -89,33 +87,32 @@ impl Calls for Vonage {
                 && is(&call["to"], &request.call.to)
         };
         let call = items(&found["_embedded"], "calls").iter().find(ours);
-        call.map(|call| named("Vonage", &call["uuid"]).map(placed)).transpose()
+        call.map(|call| voice.placed(&call["uuid"])).transpose()
     }
 
     fn hang_up(http: &dyn Http, account: &Account, call: &Call) -> Result<(), Fault> {
-        match voice(http, account)?.change("PUT", &call_url(call)?, Some(&json!({ "action": "hangup" }))) {
-            Ok(_) | Err(Fault::NotFound) => Ok(()),
+        let voice = voice(http, account)?;
+        match voice.end("PUT", &call_url(&voice, call)?, Some(&json!({ "action": "hangup" }))) {
             // Not in a state to be ended: it has ended.
             Err(Fault::Refused(refusal)) if refusal.code == "400" => Ok(()),
-            Err(fault) => Err(fault),
+            outcome => outcome,
         }
     }
 
     fn inspect(http: &dyn Http, account: &Account, call: &Call) -> Result<Inspection, Fault> {
-        let found = voice(http, account)?.get(&call_url(call)?)?;
+        let voice = voice(http, account)?;
+        let found = voice.get(&call_url(&voice, call)?)?;
         let raw = text(&found["status"]).unwrap_or_default();
         Ok(Inspection {
-            status: status(raw),
-            raw: raw.to_owned(),
-            duration: number(&found["duration"]).and_then(|seconds| u32::try_from(seconds).ok()),
+            duration: seconds(&found["duration"]),
             cost: decimal(&found["price"]).map(|amount| Money { amount, currency: "EUR".to_owned() }),
-            extra: Vec::new(),
+            ..inspected(status(raw), raw)
         })
     }
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         if !number.starts_with('+') {
-            return Ok(Binding { warnings: Vec::new() });
+            return Ok(bound());
         }
         let console = console(http, account)?;
         let application = account::required(account, APPLICATION_ID)?;
@@ -123,7 +120,7 @@ impl Calls for Vonage {
         let known = items(&found, "numbers").iter().find(|known| known["msisdn"] == digits(number));
         let known = match (known, webhook) {
             (Some(known), _) => known,
-            (None, None) => return Ok(Binding { warnings: Vec::new() }),
+            (None, None) => return Ok(bound()),
             (None, Some(_)) => return Err(Fault::NotFound),
         };
         let warnings = match webhook {
@@ -136,11 +133,7 @@ impl Calls for Vonage {
     }
 
     fn list_numbers(http: &dyn Http, account: &Account, cursor: Option<&str>) -> Result<NumberPage, Fault> {
-        let page: u64 = match cursor.map(str::parse) {
-            None => 1,
-            Some(Ok(page)) => page,
-            Some(Err(_)) => return Err(Fault::Other("the cursor is not one of this list's".to_owned())),
-        };
+        let page = position(cursor, 1)?;
         let found = console(http, account)?.get(&format!("{NUMBERS}?index={page}&size={PAGE}"))?;
         let more = page.saturating_mul(PAGE) < number(&found["count"]).unwrap_or(0);
         Ok(NumberPage {
@@ -184,17 +177,11 @@ fn link(http: &dyn Http, account: &Account, country: &str, number: &str, applica
     }
 }
 
-fn placed(id: &str) -> Placed {
-    Placed { provider_id: id.to_owned(), status: CallStatus::Initiated, memo: Vec::new(), extra: Vec::new() }
-}
-
 fn phone_number(found: &Value) -> Option<PhoneNumber> {
-    let extra = ["country", "type", "app_id"];
-    let told = |name: &str| text(&found[name]).map(|value| (name.to_owned(), value.to_owned()));
     Some(PhoneNumber {
         number: canonical(text(&found["msisdn"])?),
         label: String::new(),
         webhook: String::new(),
-        extra: extra.into_iter().filter_map(told).collect(),
+        extra: told(found, &["country", "type", "app_id"]),
     })
 }

@@ -3,8 +3,9 @@
 use jackfield_sdk::account;
 use jackfield_sdk::encoding::{from_base64url, sha256_hex};
 use jackfield_sdk::json::{number, text};
+use jackfield_sdk::proof::{hmac_sha256, malformed};
 use jackfield_sdk::request::security_header;
-use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
+use jackfield_sdk::types::{Account, Disproof, Proof, Request};
 use serde_json::Value;
 
 use crate::config::{API_KEY, APPLICATION_ID, SIGNATURE_SECRET};
@@ -48,19 +49,9 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
         return Err(malformed("payload_hash does not fit the body"));
     }
     let issued = number(&claims["iat"]).ok_or_else(|| malformed("the token does not say when it was issued"))?;
-    let check = HmacCheck {
-        secret: SIGNATURE_SECRET.to_owned(),
-        hash: Hash::Sha256,
-        message: signed.as_bytes().to_vec(),
-        digest: signature,
-    };
     Ok(Proof {
-        any_of: vec![Check::Hmac(check)],
+        any_of: vec![hmac_sha256(SIGNATURE_SECRET, signed, signature)],
         signed_at: Some(issued.saturating_mul(1_000)),
         replay_key: text(&claims["jti"]).map(str::to_owned),
     })
-}
-
-fn malformed(what: &str) -> Disproof {
-    Disproof::Malformed(what.to_owned())
 }
