@@ -1,5 +1,6 @@
 //! Plays Twilio towards a running host: signed webhooks, TwiML, media streams, status callbacks.
 
+pub mod dialects;
 mod playback;
 mod sign;
 mod stream;
