@@ -58,6 +58,12 @@ fn a_new_plugin_builds_passes_its_tests_and_would_be_taken() {
     let (code, said, _) = author.jackfield("acme-voice", &["plugin", "test", file, "--vectors", "vectors"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("All 4 cases hold."), "{said}");
+    let (code, checked, _) =
+        author.jackfield("acme-voice", &["plugin", "check", file, "--vectors", "vectors", "--json"]);
+    let checked: Value = serde_json::from_str(&checked).unwrap();
+    let cases = checked["cases"].as_array().unwrap();
+    assert_eq!((code, cases.len()), (0, 4));
+    assert!(cases.iter().all(|case| case["instructions"].as_u64() > Some(0)), "{checked}");
     std::fs::write(
         author.folder.path().join("acme-voice/vectors/status-completed/expect.json"),
         r#"{"proof": "fails"}"#,

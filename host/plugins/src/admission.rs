@@ -131,7 +131,8 @@ impl Checker<'_> {
                 Err(error) => tracing::warn!(digest, %error, "a cached plugin did not load; compiling again"),
             }
         }
-        let work = tokio::task::spawn_blocking(move || engine::compiling()?.precompile_component(&bytes));
+        let counted = self.limits.counted;
+        let work = tokio::task::spawn_blocking(move || engine::compiling(counted)?.precompile_component(&bytes));
         let code = tokio::time::timeout(COMPILE_LIMIT, work)
             .await
             .map_err(|_| {
@@ -172,10 +173,7 @@ impl Checker<'_> {
 
     fn store(&self) -> wasmtime::Store<GuestState> {
         let state = GuestState::new(self.limits, self.limits.webhook_cpu, None);
-        let mut store = wasmtime::Store::new(self.engine, state);
-        store.limiter(|state| &mut state.store);
-        store.set_hostcall_fuel(self.limits.result);
-        store.epoch_deadline_callback(|mut store| store.data_mut().budget.look());
+        let mut store = guest::store(self.engine, self.limits, state);
         guest::arm(&mut store, true);
         store
     }

@@ -40,6 +40,10 @@ impl Subject for Conformance {
             Interface::Calls => Box::new(Calls { generation, runtime, script: script.clone() }),
         })
     }
+
+    fn instructions(&self) -> u64 {
+        self.generation.instructions()
+    }
 }
 
 fn said(error: GuestError) -> String {

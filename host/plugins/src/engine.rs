@@ -19,10 +19,11 @@ pub enum Pooling {
 }
 
 /// Everything of the configuration that decides what compiled code looks like; compiling and serving engines share it.
-fn base() -> Config {
+fn base(counted: bool) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.epoch_interruption(true);
+    config.consume_fuel(counted);
     config.concurrency_support(false);
     // Dropping a generation must not stall on unwinder registries; our own backtraces don't need them.
     config.native_unwind_info(false);
@@ -32,8 +33,8 @@ fn base() -> Config {
 }
 
 /// A throw-away engine: wasmtime 48 keeps register-allocator contexts for as long as an engine lives.
-pub(crate) fn compiling() -> wasmtime::Result<Engine> {
-    let mut config = base();
+pub(crate) fn compiling(counted: bool) -> wasmtime::Result<Engine> {
+    let mut config = base(counted);
     // Compilation may not take every core from the audio loop.
     config.parallel_compilation(false);
     Engine::new(&config)
@@ -42,18 +43,18 @@ pub(crate) fn compiling() -> wasmtime::Result<Engine> {
 /// The engine that serves, and whether it is pooled.
 pub(crate) fn serving(limits: &GuestLimits, pooling: Pooling) -> wasmtime::Result<(Engine, bool)> {
     let pooled = || {
-        let mut config = base();
+        let mut config = base(limits.counted);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
         Engine::new(&config)
     };
     let (engine, is_pooled) = match pooling {
         Pooling::On => (pooled()?, true),
-        Pooling::Off => (Engine::new(&base())?, false),
+        Pooling::Off => (Engine::new(&base(limits.counted))?, false),
         Pooling::Auto => match pooled() {
             Ok(engine) => (engine, true),
             Err(error) => {
                 tracing::warn!(%error, "no address space for pooled instances; webhooks cost more CPU");
-                (Engine::new(&base())?, false)
+                (Engine::new(&base(limits.counted))?, false)
             }
         },
     };

@@ -47,6 +47,7 @@ struct Counters {
     traps: AtomicU64,
     deadlines: AtomicU64,
     bad_results: AtomicU64,
+    instructions: AtomicU64,
 }
 
 /// A copy of the counters.
@@ -185,6 +186,15 @@ impl Generation {
         }
     }
 
+    /// Instructions that exports of its guests ran so far, where limits say to count them.
+    pub fn instructions(&self) -> u64 {
+        self.counters.instructions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ran(&self, instructions: u64) {
+        self.counters.instructions.fetch_add(instructions, Ordering::Relaxed);
+    }
+
     /// Holds the generation for a call, to be dropped when the call is over.
     pub fn pin(self: &Arc<Self>) -> Pin {
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -193,20 +203,23 @@ impl Generation {
 
     /// `manifest.check` in a fresh store.
     pub fn check(&self, account: &Account) -> Result<Vec<FieldProblem>, GuestError> {
-        let mut store = guest::store(self, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
+        let mut store =
+            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
         guest::arm(&mut store, true);
         let result = self
             .capabilities
             .describes
             .instantiate(&mut store)
             .and_then(|exports| exports.jackfield_provider_manifest().call_check(&mut store, account));
+        guest::count(self, &mut store);
         result.map_err(|error| self.fault("check", &error))
     }
 
     /// A fresh guest for one webhook.
     pub fn webhooks(self: &Arc<Self>) -> Result<WebhookGuest, GuestError> {
         let pre = self.capabilities.webhooks.as_ref().ok_or(GuestError::Absent("webhooks"))?;
-        let mut store = guest::store(self, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
+        let mut store =
+            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
         guest::arm(&mut store, true);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("webhooks", &error))?;
         Ok(WebhookGuest::new(Arc::clone(self), store, exports))
@@ -215,7 +228,8 @@ impl Generation {
     /// A guest for one media stream.
     pub fn media(self: &Arc<Self>) -> Result<MediaGuest, GuestError> {
         let pre = self.capabilities.media.as_ref().ok_or(GuestError::Absent("media"))?;
-        let mut store = guest::store(self, GuestState::new(&self.limits, self.limits.media_cpu, None));
+        let mut store =
+            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.media_cpu, None));
         guest::arm(&mut store, true);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("media", &error))?;
         Ok(MediaGuest::new(Arc::clone(self), store, exports))
@@ -225,7 +239,7 @@ impl Generation {
     pub async fn control(self: &Arc<Self>, outbound: Box<dyn Outbound>) -> Result<CallsGuest, GuestError> {
         let pre = self.capabilities.calls.as_ref().ok_or(GuestError::Absent("calls"))?;
         let state = GuestState::new(&self.limits, self.limits.webhook_cpu, Some(outbound));
-        let mut store = guest::store(self, state);
+        let mut store = guest::store(&self.engine, &self.limits, state);
         guest::arm(&mut store, false);
         let exports: ControlsCalls =
             pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("calls", &error))?;

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::bindings::{carries_media::CarriesMedia, controls_calls::ControlsCalls, reads_webhooks::ReadsWebhooks};
 use crate::fault::GuestError;
 use crate::generation::Generation;
-use crate::limits::GuestState;
+use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::types::{
     Account, Action, Binding, Call, Disproof, Event, Fault, Identity, Inspection, MediaCommand, MediaEvent, Message,
@@ -18,10 +18,14 @@ use crate::types::{
 };
 
 /// Makes a store with its limits set. The deadline is armed for instantiation.
-pub(crate) fn store(generation: &Generation, state: GuestState) -> Store<GuestState> {
-    let mut store = Store::new(&generation.engine, state);
+pub(crate) fn store(engine: &Engine, limits: &GuestLimits, state: GuestState) -> Store<GuestState> {
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.store);
-    store.set_hostcall_fuel(generation.limits.result);
+    store.set_hostcall_fuel(limits.result);
+    if limits.counted {
+        // An engine that counts is made from the same limits.
+        store.set_fuel(u64::MAX).ok();
+    }
     store.epoch_deadline_callback(|mut store| -> wasmtime::Result<UpdateDeadline> { store.data_mut().budget.look() });
     store
 }
@@ -32,13 +36,23 @@ pub(crate) fn arm(store: &mut Store<GuestState>, by_cpu: bool) {
     store.set_epoch_deadline(ticks);
 }
 
+/// Adds what the store ran since it was made or counted.
+pub(crate) fn count(generation: &Generation, store: &mut Store<GuestState>) {
+    if generation.limits.counted {
+        generation.ran(u64::MAX - store.get_fuel().unwrap_or(u64::MAX));
+        store.set_fuel(u64::MAX).ok();
+    }
+}
+
 /// Counts and sorts what went wrong, and marks the store as spent.
 fn settle<T>(
     generation: &Generation,
+    store: &mut Store<GuestState>,
     spent: &mut bool,
     export: &'static str,
     result: wasmtime::Result<T>,
 ) -> Result<T, GuestError> {
+    count(generation, store);
     result.map_err(|error| {
         *spent = true;
         let error = GuestError::classify(export, &error);
@@ -55,7 +69,7 @@ macro_rules! export {
         }
         arm(&mut $self.store, true);
         let result = $self.exports.$interface().$call(&mut $self.store, $($argument),*);
-        settle(&$self.generation, &mut $self.spent, $name, result)
+        settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result)
     }};
 }
 
@@ -67,7 +81,7 @@ macro_rules! export_io {
         let exports = $self.exports.jackfield_provider_calls();
         let call = exports.$call(&mut $self.store, $($argument),*);
         match tokio::time::timeout(wall, call).await {
-            Ok(result) => settle(&$self.generation, &mut $self.spent, $name, result),
+            Ok(result) => settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result),
             Err(_) => {
                 let error = GuestError::Deadline { export: $name };
                 $self.generation.count(&error);

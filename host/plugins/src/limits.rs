@@ -30,6 +30,8 @@ pub struct GuestLimits {
     pub generations: usize,
     /// Requests that one `calls` export may send.
     pub requests: u32,
+    /// Count instructions: for looking at a plugin, since it makes every one of them dearer.
+    pub counted: bool,
 }
 
 impl Default for GuestLimits {
@@ -45,6 +47,7 @@ impl Default for GuestLimits {
             instances: 2_500,
             generations: 8,
             requests: 32,
+            counted: false,
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Outcome {
     pub verdict: Result<(), String>,
     /// How long the answer took, reading the case not included.
     pub took: Duration,
+    /// Instructions it took, by a subject that counts them; else 0.
+    pub instructions: u64,
 }
 
 /// Runs every case below `root`, in order of their names.
@@ -73,12 +75,14 @@ fn cases(root: &Path) -> Result<Vec<Named>, String> {
 }
 
 fn one(name: String, case: Result<Case, String>, subject: &dyn Subject) -> Outcome {
+    let before = subject.instructions();
     let began = Instant::now();
     let answered = case.and_then(|case| questions::ask(&case, subject).map(|answer| (case, answer)));
     let took = began.elapsed();
+    let instructions = subject.instructions().saturating_sub(before);
     let verdict = answered.and_then(|(case, answer)| {
         let answer = fit::readable(answer);
         if case.is_webhook() { fit::listed(&case.expect, &answer) } else { fit::whole(&case.expect, &answer) }
     });
-    Outcome { name, verdict, took }
+    Outcome { name, verdict, took, instructions }
 }

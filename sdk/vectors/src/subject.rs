@@ -22,6 +22,11 @@ pub trait Subject {
     /// # Errors
     /// When the plugin has no such interface, or cannot be instantiated.
     fn instance(&self, interface: Interface, script: &Script) -> Result<Box<dyn Instance + '_>, String>;
+
+    /// Instructions run so far, by whoever counts them.
+    fn instructions(&self) -> u64 {
+        0
+    }
 }
 
 /// One instance of one interface.

@@ -195,6 +195,7 @@ impl Settings {
             instances: of.instances,
             generations: of.generations,
             requests: of.requests,
+            counted: false,
         };
         let pooling = match of.pooling {
             PoolingSetting::Auto => Pooling::Auto,

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use jackfield_plugins::{Candidate, GuestLimits, PluginHost, Pooling, Refusal};
+use jackfield_plugins::{Candidate, Conformance, GuestLimits, PluginHost, Pooling, Refusal};
+use jackfield_vectors::Outcome;
 use tokio::runtime::Runtime;
 
 use crate::ending::Ending;
@@ -36,6 +37,9 @@ pub(crate) enum PluginCommand {
     Check {
         /// The component.
         file: PathBuf,
+        /// Run the test vectors in this folder too: what each costs belongs to the verdict.
+        #[arg(long, value_name = "DIR")]
+        vectors: Option<PathBuf>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -57,7 +61,7 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
     match command {
         PluginCommand::New { name, sdk } => new::run(name, sdk.as_deref()),
         PluginCommand::Build { folder } => build::run(folder),
-        PluginCommand::Check { file, json } => check::run(file, *json),
+        PluginCommand::Check { file, vectors, json } => check::run(file, vectors.as_deref(), *json),
         PluginCommand::Test { file, vectors, json } => test::run(file, vectors, *json),
     }
 }
@@ -67,6 +71,8 @@ struct Bench {
     runtime: Runtime,
     examined: Result<Candidate, Refusal>,
     bytes: usize,
+    /// The same component with its instructions counted, which takes longer.
+    counted: Result<Candidate, Refusal>,
 }
 
 impl Bench {
@@ -77,25 +83,42 @@ impl Bench {
             Ending::NoInput
         })?;
         let made = Runtime::new().map_err(|error| error.to_string()).and_then(|runtime| {
-            let host =
-                PluginHost::new(GuestLimits::default(), Pooling::Off, None).map_err(|error| error.to_string())?;
-            Ok((runtime, host))
+            let host = |counted| {
+                let limits = GuestLimits { counted, ..GuestLimits::default() };
+                PluginHost::new(limits, Pooling::Off, None).map_err(|error| error.to_string())
+            };
+            Ok((host(false)?, host(true)?, runtime))
         });
-        let (runtime, host) = made.map_err(|error| {
+        let (host, counting, runtime) = made.map_err(|error| {
             report::complain(&error);
             Ending::Config
         })?;
         let length = bytes.len();
-        let examined = runtime.block_on(host.examine(bytes));
-        Ok(Self { runtime, examined, bytes: length })
+        let examined = runtime.block_on(host.examine(bytes.clone()));
+        let counted = runtime.block_on(counting.examine(bytes));
+        Ok(Self { runtime, examined, bytes: length, counted })
     }
-}
 
-impl Bench {
-    /// The component as vectors ask it; none where it was refused.
-    fn conformance(&self) -> Result<jackfield_plugins::Conformance, &Refusal> {
-        let candidate = self.examined.as_ref()?;
-        let generation = Arc::clone(candidate.generation());
-        Ok(jackfield_plugins::Conformance::new(generation, self.runtime.handle().clone()))
+    /// Runs vectors twice: once for the verdict and the time, once for the instructions.
+    fn vectors(&self, folder: &Path) -> Result<Vec<Outcome>, Ending> {
+        let run = |examined: &Result<Candidate, Refusal>| match examined {
+            Ok(candidate) => {
+                let generation = Arc::clone(candidate.generation());
+                let conformance = Conformance::new(generation, self.runtime.handle().clone());
+                jackfield_vectors::run(folder, &conformance).map_err(|why| {
+                    report::complain(&why);
+                    Ending::NoInput
+                })
+            }
+            Err(refusal) => {
+                report::complain(&format!("the component was refused: {refusal}"));
+                Err(Ending::BadData)
+            }
+        };
+        let mut outcomes = run(&self.examined)?;
+        for (outcome, counted) in outcomes.iter_mut().zip(run(&self.counted)?) {
+            outcome.instructions = counted.instructions;
+        }
+        Ok(outcomes)
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use jackfield_plugins::StageReport;
+use jackfield_vectors::Outcome;
 use serde_json::{Value, json};
 
 /// Lines on standard output. A reader that went away has seen enough.
@@ -40,4 +41,35 @@ pub(super) fn stages_json(stages: &[StageReport]) -> Value {
         .iter()
         .map(|stage| json!({ "stage": stage.stage, "ok": stage.ok, "detail": stage.detail, "micros": stage.micros }))
         .collect()
+}
+
+/// Cases that do not hold.
+pub(super) fn failed(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|outcome| outcome.verdict.is_err()).count()
+}
+
+/// Each case with its time and instructions.
+pub(super) fn cases(outcomes: &[Outcome]) -> Vec<String> {
+    let line = |outcome: &Outcome| {
+        let cost = format!("{:>7} us {:>9} instructions", outcome.took.as_micros(), outcome.instructions);
+        match &outcome.verdict {
+            Ok(()) => format!("  ok     {cost}  {}", outcome.name),
+            Err(why) => format!("  FAILED {cost}  {}: {why}", outcome.name),
+        }
+    };
+    outcomes.iter().map(line).collect()
+}
+
+pub(super) fn cases_json(outcomes: &[Outcome]) -> Value {
+    let case = |outcome: &Outcome| {
+        let micros = u64::try_from(outcome.took.as_micros()).unwrap_or(u64::MAX);
+        json!({
+            "name": outcome.name,
+            "ok": outcome.verdict.is_ok(),
+            "micros": micros,
+            "instructions": outcome.instructions,
+            "why": outcome.verdict.as_ref().err(),
+        })
+    };
+    outcomes.iter().map(case).collect()
 }

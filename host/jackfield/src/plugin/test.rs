@@ -13,42 +13,21 @@ pub(super) fn run(file: &Path, vectors: &Path, json: bool) -> Ending {
         Ok(bench) => bench,
         Err(ending) => return ending,
     };
-    let conformance = match bench.conformance() {
-        Ok(conformance) => conformance,
-        Err(refusal) => {
-            report::complain(&format!("the component was refused: {refusal}"));
-            return Ending::BadData;
-        }
-    };
-    let outcomes = match jackfield_vectors::run(vectors, &conformance) {
+    let outcomes = match bench.vectors(vectors) {
         Ok(outcomes) => outcomes,
-        Err(why) => {
-            report::complain(&why);
-            return Ending::NoInput;
-        }
+        Err(ending) => return ending,
     };
     if json {
         report::say_json(&as_json(&outcomes));
     } else {
         report::say(&as_text(&outcomes));
     }
-    if failed(&outcomes) == 0 { Ending::Done } else { Ending::Failed }
-}
-
-fn failed(outcomes: &[Outcome]) -> usize {
-    outcomes.iter().filter(|outcome| outcome.verdict.is_err()).count()
+    if report::failed(&outcomes) == 0 { Ending::Done } else { Ending::Failed }
 }
 
 fn as_text(outcomes: &[Outcome]) -> Vec<String> {
-    let line = |outcome: &Outcome| {
-        let micros = outcome.took.as_micros();
-        match &outcome.verdict {
-            Ok(()) => format!("  ok     {micros:>7} us  {}", outcome.name),
-            Err(why) => format!("  FAILED {micros:>7} us  {}: {why}", outcome.name),
-        }
-    };
-    let mut lines: Vec<String> = outcomes.iter().map(line).collect();
-    lines.push(match failed(outcomes) {
+    let mut lines = report::cases(outcomes);
+    lines.push(match report::failed(outcomes) {
         0 => format!("All {} cases hold.", outcomes.len()),
         some => format!("{some} of {} cases do not hold.", outcomes.len()),
     });
@@ -56,9 +35,5 @@ fn as_text(outcomes: &[Outcome]) -> Vec<String> {
 }
 
 fn as_json(outcomes: &[Outcome]) -> Value {
-    let case = |outcome: &Outcome| {
-        let micros = u64::try_from(outcome.took.as_micros()).unwrap_or(u64::MAX);
-        json!({ "name": outcome.name, "ok": outcome.verdict.is_ok(), "micros": micros, "why": outcome.verdict.as_ref().err() })
-    };
-    json!({ "ok": failed(outcomes) == 0, "cases": outcomes.iter().map(case).collect::<Vec<_>>() })
+    json!({ "ok": report::failed(outcomes) == 0, "cases": report::cases_json(outcomes) })
 }
