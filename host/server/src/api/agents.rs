@@ -57,13 +57,15 @@ pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 
 fn checked(form: Form, id: String, created_at: i64) -> Result<Agent, Problem> {
     let url = form.url.filter(|url| !url.is_empty());
-    Connector::parse(&form.connector, url.as_deref()).map_err(|error| Problem::invalid(error.to_string()))?;
+    let settings = Value::Object(form.settings.unwrap_or_default());
+    Connector::parse(&form.connector, url.as_deref(), &settings, None)
+        .map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(Agent {
         id,
         name: super::name("name", &form.name)?,
         connector: form.connector,
         url,
-        settings: Value::Object(form.settings.unwrap_or_default()),
+        settings,
         created_at,
         updated_at: now_ms(),
     })
