@@ -6,9 +6,9 @@ use url::Url;
 
 use crate::builtin::{Play, Tone};
 use crate::contract::{AgentAudio, Protocol};
-use crate::listen;
 use crate::secret::{Proof, Secret};
 use crate::settings::Settings;
+use crate::{listen, pipecat, twilio};
 
 /// A way to talk to an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,10 @@ pub enum Connector {
 pub enum Dialect {
     /// The native protocol.
     Listen(listen::Options),
+    /// Pipecat's own.
+    Pipecat(pipecat::Options),
+    /// Twilio Media Streams, where the host plays Twilio.
+    TwilioStream(twilio::Options),
 }
 
 /// Where a bot is, and what it asks of the host.
@@ -88,7 +92,7 @@ pub(crate) struct Upgrade {
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
-const KINDS: &str = "`connector` is `echo`, `tone`, `play` or `websocket`";
+const KINDS: &str = "`connector` is `echo`, `tone`, `play`, `websocket`, `pipecat` or `twilio-stream`";
 
 impl Connector {
     /// From an agent's settings.
@@ -107,6 +111,8 @@ impl Connector {
             "tone" => return Tone::parse(settings).map(Self::Tone),
             "play" => return Play::parse(settings).map(Self::Play),
             "websocket" => Dialect::Listen(listen::Options::parse(settings)?),
+            "pipecat" => Dialect::Pipecat(pipecat::Options::parse(settings)?),
+            "twilio-stream" => Dialect::TwilioStream(twilio::Options::parse(settings)?),
             _ => return Err(AgentError::Invalid(KINDS.to_owned())),
         };
         let url = url.ok_or_else(|| AgentError::Invalid(format!("a `{connector}` agent needs a `url`")))?;
@@ -118,9 +124,12 @@ impl Connector {
 
 impl Dialect {
     /// Can it carry that proof?
-    fn check(&self, _proof: &Proof) -> Result<(), AgentError> {
-        match self {
-            Self::Listen(_) => Ok(()),
+    fn check(&self, proof: &Proof) -> Result<(), AgentError> {
+        match (self, proof) {
+            (Self::Pipecat(_), Proof::Signed(_)) => {
+                Err(AgentError::Invalid("a `pipecat` agent has no start to sign: `auth` cannot be `hmac`".to_owned()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -128,18 +137,28 @@ impl Dialect {
     pub(crate) fn audio(&self, wire: Format) -> AgentAudio {
         match self {
             Self::Listen(options) => options.audio(wire),
+            Self::Pipecat(options) => options.audio(),
+            Self::TwilioStream(_) => twilio::Options::audio(),
         }
     }
 
-    pub(crate) fn upgrade(&self, _endpoint: &Endpoint) -> Upgrade {
+    pub(crate) fn upgrade(&self, endpoint: &Endpoint) -> Upgrade {
         match self {
             Self::Listen(_) => Upgrade { subprotocols: Some(listen::SUBPROTOCOLS), headers: Vec::new() },
+            Self::Pipecat(_) => Upgrade::default(),
+            Self::TwilioStream(_) => {
+                Upgrade { subprotocols: None, headers: twilio::signature(endpoint).into_iter().collect() }
+            }
         }
     }
 
     pub(crate) fn protocol(&self, beginning: &Beginning<'_>) -> Box<dyn Protocol> {
         match self {
             Self::Listen(_) => Box::new(listen::Listen::new(beginning)),
+            Self::Pipecat(options) => Box::new(pipecat::Pipecat::new(*options, beginning)),
+            Self::TwilioStream(options) => {
+                Box::new(twilio::TwilioStream::new(options, twilio::Ids::of(&beginning.start.call_id)))
+            }
         }
     }
 }

@@ -9,10 +9,13 @@ mod engine;
 mod handshake;
 mod link;
 mod listen;
+mod pipecat;
+mod protobuf;
 mod queue;
 mod secret;
 mod settings;
 mod sieve;
+mod twilio;
 mod wav;
 
 pub use builtin::{Play, Tone};
