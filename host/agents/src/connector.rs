@@ -8,7 +8,7 @@ use crate::builtin::{Play, Tone};
 use crate::contract::{AgentAudio, Protocol};
 use crate::secret::{Proof, Secret};
 use crate::settings::Settings;
-use crate::{listen, pipecat, twilio};
+use crate::{listen, pipecat, realtime, twilio};
 
 /// A way to talk to an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,8 @@ pub enum Dialect {
     Pipecat(pipecat::Options),
     /// Twilio Media Streams, where the host plays Twilio.
     TwilioStream(twilio::Options),
+    /// OpenAI Realtime and its look-alikes.
+    OpenAiRealtime(Box<realtime::Options>),
 }
 
 /// Where a bot is, and what it asks of the host.
@@ -92,7 +94,8 @@ pub(crate) struct Upgrade {
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
-const KINDS: &str = "`connector` is `echo`, `tone`, `play`, `websocket`, `pipecat` or `twilio-stream`";
+const KINDS: &str =
+    "`connector` is `echo`, `tone`, `play`, `websocket`, `pipecat`, `twilio-stream` or `openai-realtime`";
 
 impl Connector {
     /// From an agent's settings.
@@ -113,10 +116,15 @@ impl Connector {
             "websocket" => Dialect::Listen(listen::Options::parse(settings)?),
             "pipecat" => Dialect::Pipecat(pipecat::Options::parse(settings)?),
             "twilio-stream" => Dialect::TwilioStream(twilio::Options::parse(settings)?),
+            "openai-realtime" => Dialect::OpenAiRealtime(Box::new(realtime::Options::parse(settings)?)),
             _ => return Err(AgentError::Invalid(KINDS.to_owned())),
         };
-        let url = url.ok_or_else(|| AgentError::Invalid(format!("a `{connector}` agent needs a `url`")))?;
-        let endpoint = Endpoint::parse(url, settings.text("auth")?, secret)?;
+        let url = match (&dialect, url) {
+            (Dialect::OpenAiRealtime(options), url) => options.url(url)?,
+            (_, Some(url)) => url.to_owned(),
+            (_, None) => return Err(AgentError::Invalid(format!("a `{connector}` agent needs a `url`"))),
+        };
+        let endpoint = Endpoint::parse(&url, settings.text("auth")?, secret)?;
         dialect.check(&endpoint.proof)?;
         Ok(Self::Remote { endpoint, dialect })
     }
@@ -129,6 +137,9 @@ impl Dialect {
             (Self::Pipecat(_), Proof::Signed(_)) => {
                 Err(AgentError::Invalid("a `pipecat` agent has no start to sign: `auth` cannot be `hmac`".to_owned()))
             }
+            (Self::OpenAiRealtime(_), Proof::Signed(_)) => {
+                Err(AgentError::Invalid("an `openai-realtime` agent takes no `hmac`: its key is the secret".to_owned()))
+            }
             _ => Ok(()),
         }
     }
@@ -139,6 +150,7 @@ impl Dialect {
             Self::Listen(options) => options.audio(wire),
             Self::Pipecat(options) => options.audio(),
             Self::TwilioStream(_) => twilio::Options::audio(),
+            Self::OpenAiRealtime(options) => options.audio(wire),
         }
     }
 
@@ -149,6 +161,7 @@ impl Dialect {
             Self::TwilioStream(_) => {
                 Upgrade { subprotocols: None, headers: twilio::signature(endpoint).into_iter().collect() }
             }
+            Self::OpenAiRealtime(options) => Upgrade { subprotocols: None, headers: options.headers() },
         }
     }
 
@@ -159,6 +172,7 @@ impl Dialect {
             Self::TwilioStream(options) => {
                 Box::new(twilio::TwilioStream::new(options, twilio::Ids::of(&beginning.start.call_id)))
             }
+            Self::OpenAiRealtime(options) => Box::new(realtime::Realtime::new(options, beginning)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod listen;
 mod pipecat;
 mod protobuf;
 mod queue;
+mod realtime;
 mod secret;
 mod settings;
 mod sieve;
