@@ -170,7 +170,8 @@ impl Dialect {
             Self::Listen(_) => Box::new(listen::Listen::new(beginning)),
             Self::Pipecat(options) => Box::new(pipecat::Pipecat::new(*options, beginning)),
             Self::TwilioStream(options) => {
-                Box::new(twilio::TwilioStream::new(options, twilio::Ids::of(&beginning.start.call_id)))
+                let ids = twilio::Ids::of(&beginning.start.call_id);
+                Box::new(twilio::TwilioStream::new(options, ids, beginning.start))
             }
             Self::OpenAiRealtime(options) => Box::new(realtime::Realtime::new(options, beginning)),
         }

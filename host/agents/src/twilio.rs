@@ -10,7 +10,7 @@ use jackfield_media::{Codec, Format};
 use ring::digest;
 use serde_json::{Map, Value, json};
 
-use crate::connector::{AgentError, Endpoint};
+use crate::connector::{AgentError, Endpoint, Start};
 use crate::contract::{Action, AgentAudio, FromAgent, Message, Protocol, ToAgent};
 use crate::secret::{Proof, sign_sha1};
 use crate::settings::Settings;
@@ -27,15 +27,18 @@ const LONGEST_NAME: usize = 256;
 pub struct Options {
     /// For `start.customParameters`, where bots look for their own data.
     parameters: Map<String, Value>,
+    /// Caller and callee among them, under the names that bots use.
+    numbers: bool,
 }
 
 impl Options {
     pub(crate) fn parse(settings: Settings<'_>) -> Result<Self, AgentError> {
-        match settings.value("parameters") {
-            None => Ok(Self::default()),
-            Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Self { parameters: map.clone() }),
-            Some(_) => Err(AgentError::Invalid("the setting `parameters` is an object of texts".to_owned())),
-        }
+        let parameters = match settings.value("parameters") {
+            None => Map::new(),
+            Some(Value::Object(map)) if map.values().all(Value::is_string) => map.clone(),
+            Some(_) => return Err(AgentError::Invalid("the setting `parameters` is an object of texts".to_owned())),
+        };
+        Ok(Self { parameters, numbers: settings.flag("numbers")?.unwrap_or(true) })
     }
 
     pub(crate) fn audio() -> AgentAudio {
@@ -83,8 +86,14 @@ pub(crate) struct TwilioStream {
 }
 
 impl TwilioStream {
-    pub(crate) fn new(options: &Options, ids: Ids) -> Self {
-        Self { ids, parameters: options.parameters.clone(), sequence: 0, chunk: 0, rest: Vec::new() }
+    pub(crate) fn new(options: &Options, ids: Ids, start: &Start) -> Self {
+        let mut parameters = Map::new();
+        if options.numbers {
+            parameters.insert("from_number".to_owned(), json!(start.from));
+            parameters.insert("to_number".to_owned(), json!(start.to));
+        }
+        parameters.extend(options.parameters.clone());
+        Self { ids, parameters, sequence: 0, chunk: 0, rest: Vec::new() }
     }
 
     /// A message with the next sequence number; all numbers are texts.

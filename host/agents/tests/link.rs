@@ -1,55 +1,24 @@
 //! Claims about the connection to a bot, with bots on the loopback.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bot;
+
 use std::time::Duration;
 
+use bot::{WIRE, pair, start, text};
 use futures_util::{SinkExt, StreamExt};
-use jackfield_agents::{Connector, FromAgent, Link, Start, ToAgent, connect};
+use jackfield_agents::{Connector, FromAgent, ToAgent, connect};
 use jackfield_media::{Codec, Format};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::WebSocketStream;
+use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-const WIRE: Format = Format { codec: Codec::Pcmu, rate: 8_000 };
-
-fn start() -> Start {
-    Start {
-        call_id: "call_1".into(),
-        from: "+14155550123".into(),
-        to: "+12065550188".into(),
-        direction: "inbound".into(),
-        provider: "twilio".into(),
-        agent_name: "bot".into(),
-    }
-}
-
-/// A bot that selects no subprotocol, and the host's link to it.
-async fn pair() -> (Link, WebSocketStream<TcpStream>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/listen?x=1", listener.local_addr().unwrap());
-    let bot = tokio::spawn(async move {
-        let (socket, _) = listener.accept().await.unwrap();
-        tokio_tungstenite::accept_async(socket).await.unwrap()
-    });
-    let connector = Connector::parse("websocket", Some(&url), &Value::Null, None).unwrap();
-    let link = connect(&connector, &start(), WIRE, Duration::from_secs(5)).await.unwrap();
-    (link, bot.await.unwrap())
-}
-
-async fn text(bot: &mut WebSocketStream<TcpStream>) -> Value {
-    match bot.next().await.unwrap().unwrap() {
-        Message::Text(text) => serde_json::from_str(&text).unwrap(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn a_bot_without_subprotocol_hears_who_calls_and_both_sides_speak() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     let hello = text(&mut bot).await;
     assert_eq!((&hello["callSid"], &hello["sampleRate"]), (&"call_1".into(), &8_000.into()));
     link.send(ToAgent::Audio(vec![1, 2]));
@@ -63,7 +32,7 @@ async fn a_bot_without_subprotocol_hears_who_calls_and_both_sides_speak() {
 
 #[tokio::test]
 async fn a_huge_message_is_thrown_away_and_the_call_goes_on() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     text(&mut bot).await;
     bot.send(Message::binary(vec![0; 5 << 20])).await.unwrap();
     bot.send(Message::text("x".repeat((1 << 20) + 1))).await.unwrap();
@@ -84,7 +53,7 @@ async fn a_huge_message_is_thrown_away_and_the_call_goes_on() {
 
 #[tokio::test]
 async fn audio_after_a_hang_up_is_refused_and_counted() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     text(&mut bot).await;
     bot.send(Message::text(r#"{"type":"hangup"}"#)).await.unwrap();
     bot.send(Message::binary(vec![1, 2])).await.unwrap();
@@ -95,7 +64,7 @@ async fn audio_after_a_hang_up_is_refused_and_counted() {
 
 #[tokio::test]
 async fn barge_in_overtakes_audio_that_the_host_does_not_take() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     link.hold_audio(true);
     bot.send(Message::binary(vec![1, 2])).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(100), link.next()).await.is_err());
@@ -129,7 +98,7 @@ async fn a_user_in_the_url_is_sent_as_basic_auth_and_not_as_a_host() {
 
 #[tokio::test]
 async fn a_bot_that_fails_did_not_say_goodbye() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     let failed = CloseFrame { code: CloseCode::Error, reason: "".into() };
     bot.close(Some(failed)).await.unwrap();
     assert_eq!(link.next().await, FromAgent::Closed { normal: false });
@@ -151,7 +120,7 @@ async fn a_tone_speaks_by_itself_and_ends_the_call() {
 
 #[tokio::test]
 async fn a_normal_close_is_the_last_thing_a_bot_says() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     bot.close(None).await.unwrap();
     assert_eq!(link.next().await, FromAgent::Closed { normal: true });
     assert!(tokio::time::timeout(Duration::from_millis(200), link.next()).await.is_err());
@@ -159,7 +128,7 @@ async fn a_normal_close_is_the_last_thing_a_bot_says() {
 
 #[tokio::test]
 async fn a_bot_that_reads_nothing_loses_the_oldest_audio_and_no_word() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     text(&mut bot).await;
     for index in 0..200_000u32 {
         link.send(ToAgent::Audio(index.to_le_bytes().to_vec()));
@@ -183,7 +152,7 @@ async fn a_bot_that_reads_nothing_loses_the_oldest_audio_and_no_word() {
 
 #[tokio::test]
 async fn a_call_that_is_over_says_so_and_closes() {
-    let (mut link, mut bot) = pair().await;
+    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
     text(&mut bot).await;
     link.send(ToAgent::Stop { reason: "call over".into() });
     drop(link);

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 use super::*;
 use crate::connector::Connector;
+use crate::connector::tests::start;
 use crate::secret::Secret;
 
 const NOW: Duration = Duration::ZERO;
@@ -12,8 +13,9 @@ fn stream() -> TwilioStream {
         call: "CA0123456789abcdef0123456789abcdef".to_owned(),
         stream: STREAM.to_owned(),
     };
-    let options = Options::parse(Settings::of(&json!({ "parameters": { "tenant": "a" } })).unwrap()).unwrap();
-    TwilioStream::new(&options, ids)
+    let settings = json!({ "parameters": { "tenant": "a", "to_number": "hidden" } });
+    let options = Options::parse(Settings::of(&settings).unwrap()).unwrap();
+    TwilioStream::new(&options, ids, &start())
 }
 
 fn texts(actions: Vec<Action>) -> Vec<Value> {
@@ -41,7 +43,7 @@ fn a_call_is_told_as_twilio_tells_it() {
         "event": "start", "sequenceNumber": "1", "streamSid": STREAM,
         "start": {
             "accountSid": account, "callSid": call, "streamSid": STREAM, "tracks": ["inbound"],
-            "customParameters": { "tenant": "a" },
+            "customParameters": { "from_number": "+14155550123", "tenant": "a", "to_number": "hidden" },
             "mediaFormat": { "encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1 },
         },
     });
