@@ -233,8 +233,13 @@ fn decoded(part: &str) -> Result<String, AgentError> {
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
+    use std::time::Duration;
+
+    use jackfield_media::Codec;
     use serde_json::json;
+
+    use super::*;
+    use crate::contract::{Message, ToAgent};
 
     /// A call as tests have it.
     pub(crate) fn start() -> Start {
@@ -289,5 +294,50 @@ pub(crate) mod tests {
     #[test]
     fn phone_numbers_are_not_shown() {
         assert!(!format!("{:?}", start()).contains("4155550123"));
+    }
+
+    /// Something valid of each protocol, to be spoilt.
+    const SEEDS: [&str; 8] = [
+        r#"{"type":"playAudio","data":{"audioContentType":"wav","audioContent":"UklGRiQAAABXQVZF","sampleRate":8000}}"#,
+        r#"{"type":"mark","data":{"name":"a"}}"#,
+        r#"{"event":"media","streamSid":"MZ","media":{"payload":"/39/"}}"#,
+        r#"{"type":"session.created","session":{}}"#,
+        r#"{"type":"session.updated","session":{"audio":{"output":{"format":{"type":"audio/pcmu"}}}}}"#,
+        r#"{"type":"response.output_audio.delta","item_id":"a","response_id":"r","delta":"VVU="}"#,
+        r#"{"type":"response.function_call_arguments.done","call_id":"c","name":"send_dtmf","arguments":"{}"}"#,
+        "\x12\x0b\x1a\x04\x01\x02\x03\x04\x20\x05\x28\x01",
+    ];
+
+    #[test]
+    fn no_protocol_falls_over_spoilt_messages() {
+        let mut noise = 1u32;
+        let mut next = move |bound: usize| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            usize::try_from(noise >> 8).unwrap() % bound
+        };
+        let url = Some("ws://bot/");
+        for kind in ["websocket", "pipecat", "twilio-stream", "openai-realtime"] {
+            let Connector::Remote { endpoint, dialect } = Connector::parse(kind, url, &Value::Null, None).unwrap()
+            else {
+                panic!("{kind} is a remote agent")
+            };
+            let audio = dialect.audio(Format { codec: Codec::Pcmu, rate: 8_000 });
+            let start = start();
+            let beginning = Beginning { start: &start, audio, proof: &endpoint.proof, unix_time: 0 };
+            let mut protocol = dialect.protocol(&beginning);
+            for round in 0..4_000u64 {
+                let mut bytes = SEEDS[next(SEEDS.len())].as_bytes().to_vec();
+                for _ in 0..next(4) {
+                    let at = next(bytes.len());
+                    bytes[at] = u8::try_from(next(256)).unwrap();
+                }
+                bytes.truncate(next(bytes.len() * 2).max(1));
+                let now = Duration::from_millis(round);
+                protocol.read(now, Message::Text(String::from_utf8_lossy(&bytes).into_owned()));
+                protocol.read(now, Message::Binary(bytes));
+                protocol.tell(now, ToAgent::Cleared { heard_ms: round });
+                protocol.wake(now);
+            }
+        }
     }
 }

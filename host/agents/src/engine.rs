@@ -14,6 +14,9 @@ const COMPLAINTS: u32 = 8;
 const BURST: u32 = 1_000;
 const FRAME: u32 = 20;
 
+/// Marks that may wait for their audio; jambonz takes 30.
+pub(crate) const MOST_MARKS: usize = 1_000;
+
 /// How far a connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -34,6 +37,8 @@ pub(crate) struct Engine {
     pub(crate) standing: Standing,
     /// The agent has hung up: it says no more.
     leaving: bool,
+    /// Marks that were set and not answered.
+    marks: usize,
     complained: (Duration, u32),
 }
 
@@ -46,6 +51,7 @@ impl Engine {
             incoming: Incoming::default(),
             standing: Standing::Connecting,
             leaving: false,
+            marks: 0,
             complained: (Duration::ZERO, 0),
         }
     }
@@ -61,6 +67,7 @@ impl Engine {
     }
 
     pub(crate) fn tell(&mut self, now: Duration, message: ToAgent) {
+        self.marks = self.marks.saturating_sub(usize::from(matches!(message, ToAgent::Mark { .. })));
         let actions = self.protocol.tell(now, message);
         self.apply(now, actions);
     }
@@ -125,7 +132,11 @@ impl Engine {
                 let frames = bytes.chunks(self.format.bytes(FRAME).max(1));
                 frames.for_each(|frame| self.incoming.push(FromAgent::Audio(frame.to_vec())));
             }
+            FromAgent::Mark(_) if self.marks >= MOST_MARKS => {
+                self.problem(now, format!("{MOST_MARKS} marks wait already; one more was not set"));
+            }
             said => {
+                self.marks += usize::from(matches!(said, FromAgent::Mark(_)));
                 self.leaving |= matches!(said, FromAgent::HangUp { .. });
                 self.incoming.push(said);
             }
@@ -139,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// Says what it reads: text as a problem, binary as audio, `bye` as a hang-up.
+    /// Says what it reads: text as a problem, binary as audio, `bye` as a hang-up, `mark` as one.
     #[derive(Debug)]
     struct Parrot;
 
@@ -152,6 +163,7 @@ mod tests {
             vec![Action::Say(match message {
                 Message::Binary(bytes) => FromAgent::Audio(bytes),
                 Message::Text(text) if text == "bye" => FromAgent::HangUp { after_playout: true },
+                Message::Text(text) if text == "mark" => FromAgent::Mark(text),
                 Message::Text(text) => FromAgent::Problem(text),
             })]
         }
@@ -200,6 +212,23 @@ mod tests {
         }
         let told = std::iter::from_fn(|| engine.outgoing.pop()).count();
         assert_eq!((said(&mut engine).len(), told), (40, 16));
+    }
+
+    #[test]
+    fn marks_without_end_are_refused_until_some_are_answered() {
+        let mut engine = engine();
+        let mut set = |answered: usize| {
+            for _ in 0..answered {
+                engine.tell(Duration::ZERO, ToAgent::Mark { name: "mark".into(), cleared: false, heard_ms: 0 });
+            }
+            engine.read(Duration::ZERO, Message::Text("mark".into()));
+            said(&mut engine).pop()
+        };
+        for _ in 0..MOST_MARKS {
+            assert_eq!(set(0), Some(FromAgent::Mark("mark".into())));
+        }
+        assert!(matches!(set(0), Some(FromAgent::Problem(_))));
+        assert_eq!(set(1), Some(FromAgent::Mark("mark".into())));
     }
 
     #[test]

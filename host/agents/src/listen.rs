@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::connector::{AgentError, Beginning, Start};
 use crate::contract::{Action, AgentAudio, FromAgent, Message, Protocol, ToAgent};
+use crate::engine::MOST_MARKS;
 use crate::secret::{Proof, Secret, sign_sha256};
 use crate::settings::Settings;
 use crate::wav;
@@ -24,8 +25,6 @@ pub(crate) const SUBPROTOCOLS: &str = "audio.jambonz.org, audio.drachtio.org";
 const VERSION: &str = "0.2";
 /// Names longer than this would make a provider's mark too long.
 const LONGEST_NAME: usize = 256;
-/// Marks that may wait for their audio; jambonz takes 30.
-const MOST_MARKS: usize = 1_000;
 
 /// How an app wants its audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

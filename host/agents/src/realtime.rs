@@ -24,6 +24,8 @@ const REMEMBERED: usize = 64;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Longest name of an item: it becomes a mark.
 const LONGEST_ID: usize = 200;
+/// Keys that the model is told of at once.
+const MOST_KEYS: usize = 64;
 /// Event ids of our requests for a response: an error that names one means that none was begun.
 const REQUEST: &str = "jackfield-response";
 
@@ -306,7 +308,9 @@ impl Protocol for Realtime {
                 vec![Action::WriteAudio(Message::Text(event.to_string()))]
             }
             ToAgent::Dtmf(key) => {
-                self.keys.push_str(&key);
+                if self.keys.len() < MOST_KEYS {
+                    self.keys.push_str(&key);
+                }
                 self.keys_at = Some(now + Duration::from_millis(u64::from(self.options.dtmf_gap_ms)));
                 Vec::new()
             }

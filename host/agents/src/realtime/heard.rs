@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use jackfield_media::Format;
 
+/// Items that are kept track of. A model that begins more without one being heard does not speak to a person.
+const MOST: usize = 1_024;
+
 /// Speech that was handed to the host and is not known to be heard.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -44,6 +47,9 @@ impl Ledger {
             _ => self.items.push_back(Item { id: id.to_owned(), start: self.said, length: bytes }),
         }
         self.said += bytes;
+        if self.items.len() > MOST {
+            self.items.pop_front();
+        }
     }
 
     /// An item was heard to its end, and so was all before it.
