@@ -154,6 +154,11 @@ impl Dialect {
         }
     }
 
+    /// Does audio come faster than it is spoken?
+    pub(crate) fn is_steady(&self) -> bool {
+        matches!(self, Self::OpenAiRealtime(_))
+    }
+
     pub(crate) fn upgrade(&self, endpoint: &Endpoint) -> Upgrade {
         match self {
             Self::Listen(_) => Upgrade { subprotocols: Some(listen::SUBPROTOCOLS), headers: Vec::new() },

@@ -67,7 +67,7 @@ pub enum ToAgent {
         /// Heard by now.
         heard_ms: u64,
     },
-    /// The answer to each `Clear`.
+    /// The answer to each `Clear`; also when the host cuts by itself.
     Cleared {
         /// Heard when it was cut.
         heard_ms: u64,

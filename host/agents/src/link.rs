@@ -27,6 +27,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 pub struct Link {
     kind: Kind,
     audio: AgentAudio,
+    steady: bool,
 }
 
 #[derive(Debug)]
@@ -48,10 +49,10 @@ pub async fn connect(
 ) -> Result<Link, AgentError> {
     let player = |player: Player| {
         let audio = AgentAudio::both(player.format());
-        Link { kind: Kind::Player { player, began: Instant::now(), held: false }, audio }
+        Link { kind: Kind::Player { player, began: Instant::now(), held: false }, audio, steady: true }
     };
     match connector {
-        Connector::Echo => Ok(Link { kind: Kind::Echo(VecDeque::new()), audio: AgentAudio::both(wire) }),
+        Connector::Echo => Ok(Link { kind: Kind::Echo(VecDeque::new()), audio: AgentAudio::both(wire), steady: true }),
         Connector::Tone(tone) => Ok(player(Player::tone(*tone, wire.rate))),
         Connector::Play(play) => Ok(player(Player::clip(play.load().await?, play.repeat))),
         Connector::Remote { endpoint, dialect } => {
@@ -68,9 +69,9 @@ impl Link {
         self.audio
     }
 
-    /// Does its audio come as it is needed, so that a start need not be held back to gather more of it?
+    /// Does its audio come no later than it is needed, so that a start need not be held back to gather more of it?
     pub fn is_steady(&self) -> bool {
-        !matches!(self.kind, Kind::Socket { .. })
+        self.steady
     }
 
     /// The next thing the agent says; nothing follows `Closed`. Cancel safe.
@@ -215,7 +216,8 @@ async fn open(endpoint: &Endpoint, dialect: &Dialect, start: &Start, wire: Forma
         room: Notify::new(),
     });
     // From here on a link that is dropped closes the socket.
-    let link = Link { kind: Kind::Socket { shared: Arc::clone(&shared), closed: false }, audio };
+    let kind = Kind::Socket { shared: Arc::clone(&shared), closed: false };
+    let link = Link { kind, audio, steady: dialect.is_steady() };
     let (sink, stream) = socket.split();
     shared.with(|engine, now| engine.open(now));
     let reading = tokio::spawn(read(stream, Arc::clone(&shared), cut));
@@ -249,8 +251,8 @@ async fn read(mut stream: SplitStream<Socket>, shared: Arc<Shared>, cut: Arc<Ato
             Some(Ok(Frame::Binary(bytes))) => Message::Binary(bytes.to_vec()),
             Some(Ok(Frame::Text(text))) => Message::Text(text.as_str().to_owned()),
             Some(Ok(Frame::Close(frame))) => {
-                let code = frame.map_or(CloseCode::Normal, |frame| frame.code);
-                let normal = matches!(code, CloseCode::Normal | CloseCode::Away | CloseCode::Status);
+                // 1001 is a server that goes down, which is no goodbye to the caller.
+                let normal = frame.is_none_or(|frame| frame.code == CloseCode::Normal);
                 return shared.with(|engine, _| engine.closed(normal));
             }
             Some(Ok(_)) => continue,

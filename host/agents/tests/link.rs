@@ -98,10 +98,11 @@ async fn a_user_in_the_url_is_sent_as_basic_auth_and_not_as_a_host() {
 
 #[tokio::test]
 async fn a_bot_that_fails_did_not_say_goodbye() {
-    let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
-    let failed = CloseFrame { code: CloseCode::Error, reason: "".into() };
-    bot.close(Some(failed)).await.unwrap();
-    assert_eq!(link.next().await, FromAgent::Closed { normal: false });
+    for code in [CloseCode::Error, CloseCode::Away] {
+        let (mut link, mut bot) = pair("websocket", &Value::Null, &[]).await;
+        bot.close(Some(CloseFrame { code, reason: "".into() })).await.unwrap();
+        assert_eq!(link.next().await, FromAgent::Closed { normal: false });
+    }
 }
 
 #[tokio::test]
@@ -116,6 +117,51 @@ async fn a_tone_speaks_by_itself_and_ends_the_call() {
     }
     assert_eq!(bytes, 16_000);
     assert!(began.elapsed() >= Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn a_file_is_played_to_its_end_at_its_own_rate_and_ends_the_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hello.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let samples: Vec<i16> = (0..4_000).collect();
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    samples.iter().for_each(|sample| writer.write_sample(*sample).unwrap());
+    writer.finalize().unwrap();
+    let settings = serde_json::json!({ "path": path });
+    let connector = Connector::parse("play", None, &settings, None).unwrap();
+    let mut link = connect(&connector, &start(), WIRE, Duration::from_secs(1)).await.unwrap();
+    let format = link.audio().from_agent;
+    assert_eq!(format, Format { codec: Codec::L16, rate: 16_000 });
+    let mut heard = Vec::new();
+    let end = loop {
+        match link.next().await {
+            FromAgent::Audio(audio) => heard.extend(format.decode(&audio)),
+            other => break other,
+        }
+    };
+    assert_eq!((heard, end), (samples, FromAgent::HangUp { after_playout: true }));
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_grant_the_session_is_no_agent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut model = tokio_tungstenite::accept_async(socket).await.unwrap();
+        let error = r#"{"type":"error","error":{"type":"invalid_request_error","code":"invalid_api_key"}}"#;
+        model.send(Message::text(error)).await.unwrap();
+        while let Some(Ok(_)) = model.next().await {}
+    });
+    let connector = Connector::parse("openai-realtime", Some(&url), &Value::Null, None).unwrap();
+    let refused = connect(&connector, &start(), WIRE, Duration::from_secs(5)).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("invalid_api_key")));
 }
 
 #[tokio::test]
