@@ -148,7 +148,6 @@ impl Tone {
         let turn = index.wrapping_mul(u64::from(self.frequency)) % u64::from(rate.max(1));
         let angle = f64::from(u32::try_from(turn).unwrap_or(0)) / f64::from(rate.max(1)) * std::f64::consts::TAU;
         let level = 10f64.powf(-f64::from(self.down) / 20.0) * f64::from(i16::MAX);
-        #[allow(clippy::cast_possible_truncation, reason = "a float's cast saturates")]
         Some((angle.sin() * level).round() as i16)
     }
 }
