@@ -31,6 +31,8 @@ pub struct Conversation {
 /// What the host told the bot.
 #[derive(Debug, Clone, Default)]
 pub struct BotHeard {
+    /// The header that the host proved itself with.
+    pub authorization: Option<String>,
     /// The first message: who calls whom.
     pub metadata: Value,
     /// Little-endian 16-bit samples.
@@ -115,9 +117,16 @@ fn choose_protocol(request: &Request, mut response: Response) -> Result<Response
 }
 
 async fn converse(socket: TcpStream, arrived: mpsc::UnboundedSender<Conversation>) {
-    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(socket, choose_protocol).await else { return };
+    let mut authorization = None;
+    #[allow(clippy::result_large_err, reason = "the handshake's callback is typed so")]
+    let look = |request: &Request, response: Response| {
+        let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        authorization = header.map(str::to_owned);
+        choose_protocol(request, response)
+    };
+    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(socket, look).await else { return };
     let (outgoing, mut orders) = mpsc::unbounded_channel::<Message>();
-    let (report, heard) = watch::channel(BotHeard::default());
+    let (report, heard) = watch::channel(BotHeard { authorization, ..BotHeard::default() });
     arrived.send(Conversation { outgoing, heard }).ok();
     loop {
         tokio::select! {

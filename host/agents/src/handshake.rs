@@ -3,7 +3,9 @@
 //! Our own handshake, for one reason: a subprotocol is offered for jambonz apps, and a bot that selects none is as
 //! welcome, which the library would refuse.
 
+use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,23 +15,26 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::{Position, Url};
+use zeroize::Zeroizing;
 
-use crate::connector::AgentError;
-use crate::listen;
+use crate::connector::{AgentError, Endpoint, Upgrade};
+use crate::sieve::{Sieve, Sieved};
 
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<Sieved<MaybeTlsStream<TcpStream>>>;
 
-const LARGEST_MESSAGE: usize = 1 << 20;
+/// Bytes of the largest message that is read.
+pub(crate) const LARGEST_MESSAGE: usize = 1 << 20;
 const LARGEST_ANSWER: usize = 16 << 10;
 
 fn unreachable(what: impl std::fmt::Display) -> AgentError {
     AgentError::Unreachable(format!("the agent could not be reached: {what}"))
 }
 
-pub(crate) async fn open(url: &Url) -> Result<Socket, AgentError> {
-    let mut stream = connect(url).await?;
+/// The socket, and the count of messages that were too long since it was last looked at.
+pub(crate) async fn open(endpoint: &Endpoint, upgrade: &Upgrade) -> Result<(Socket, Arc<AtomicU64>), AgentError> {
+    let mut stream = connect(&endpoint.url).await?;
     let key = generate_key();
-    stream.write_all(request(url, &key).as_bytes()).await.map_err(unreachable)?;
+    stream.write_all(request(endpoint, upgrade, &key).as_bytes()).await.map_err(unreachable)?;
     let (answer, rest) = answer(&mut stream).await?;
     check(&answer, &key)?;
     let config = WebSocketConfig::default()
@@ -37,7 +42,10 @@ pub(crate) async fn open(url: &Url) -> Result<Socket, AgentError> {
         .max_frame_size(Some(LARGEST_MESSAGE))
         .read_buffer_size(4 << 10)
         .write_buffer_size(0);
-    Ok(WebSocketStream::from_partially_read(stream, rest, Role::Client, Some(config)).await)
+    let sieve = Sieve::new(LARGEST_MESSAGE);
+    let cut = sieve.counter();
+    let socket = Sieved::new(stream, sieve, &rest);
+    Ok((WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await, cut))
 }
 
 async fn connect(url: &Url) -> Result<MaybeTlsStream<TcpStream>, AgentError> {
@@ -61,14 +69,27 @@ fn tls() -> Result<Arc<rustls::ClientConfig>, AgentError> {
     Ok(Arc::new(builder.map_err(unreachable)?.with_root_certificates(roots).with_no_client_auth()))
 }
 
-fn request(url: &Url, key: &str) -> String {
+fn request(endpoint: &Endpoint, upgrade: &Upgrade, key: &str) -> Zeroizing<String> {
+    let url = &endpoint.url;
     let authority = &url[Position::BeforeHost..Position::AfterPort];
     let target = &url[Position::BeforePath..Position::AfterQuery];
-    format!(
+    let mut request = Zeroizing::new(format!(
         "GET {target} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
-        listen::SUBPROTOCOLS
-    )
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+    ));
+    let mut header = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        write!(request, "{name}: {value}\r\n").ok();
+    };
+    if let Some(subprotocols) = upgrade.subprotocols {
+        header("Sec-WebSocket-Protocol", subprotocols);
+    }
+    if let Some((name, value)) = endpoint.proof.header() {
+        header(&name, &value);
+    }
+    upgrade.headers.iter().for_each(|(name, value)| header(name, value));
+    request.push_str("\r\n");
+    request
 }
 
 /// The head of the answer, and what came behind it.
@@ -85,7 +106,7 @@ async fn answer(stream: &mut MaybeTlsStream<TcpStream>) -> Result<(String, Vec<u
         let mut piece = [0; 1_024];
         match stream.read(&mut piece).await.map_err(unreachable)? {
             0 => return Err(unreachable("it closed the connection")),
-            length => bytes.extend_from_slice(&piece[..length]),
+            length => bytes.extend_from_slice(piece.get(..length).unwrap_or_default()),
         }
     }
 }

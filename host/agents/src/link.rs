@@ -1,90 +1,98 @@
-//! The connection to an agent, as the audio loop sees it.
+//! The connection to an agent, as the audio loop sees it. Drives the sockets of all protocols.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::{Notify, mpsc};
-use tokio_tungstenite::tungstenite::Message;
-use url::Url;
+use jackfield_media::Format;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::connector::{AgentError, Connector, Start};
-use crate::handshake::{self, Socket};
-use crate::listen::{self, Reader};
+use crate::builtin::Player;
+use crate::connector::{AgentError, Beginning, Connector, Dialect, Endpoint, Start};
+use crate::contract::{AgentAudio, FromAgent, Message, ToAgent};
+use crate::engine::{Engine, Standing};
+use crate::handshake::{self, LARGEST_MESSAGE, Socket};
 
-/// What an agent says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FromAgent {
-    /// In the format of the session.
-    Audio(Vec<u8>),
-    Mark(String),
-    /// Barge-in.
-    Clear,
-    Dtmf(String),
-    HangUp {
-        after_playout: bool,
-    },
-    Closed {
-        normal: bool,
-    },
-    /// A message that was refused.
-    Problem(String),
-}
-
-/// What an agent is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ToAgent {
-    Audio(Vec<u8>),
-    Dtmf(String),
-    Mark { name: String, cleared: bool },
-    Stop { reason: String },
-}
-
-/// Audio messages that may wait for an agent that does not read: 400 ms. Of more, the oldest are dropped.
-const BACKLOG: usize = 20;
-/// Other messages that may wait. An agent so far behind is gone.
-const WORDS: usize = 256;
 const WRITE: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// A connected agent.
 #[derive(Debug)]
-pub struct Link(Kind);
+pub struct Link {
+    kind: Kind,
+    audio: AgentAudio,
+    steady: bool,
+}
 
 #[derive(Debug)]
 enum Kind {
     Echo(VecDeque<Vec<u8>>),
-    Socket { incoming: mpsc::Receiver<FromAgent>, outgoing: Outgoing, closed: bool },
+    Player { player: Player, began: Instant, held: bool },
+    Socket { shared: Arc<Shared>, closed: bool },
 }
 
-/// Connects to an agent within `timeout`.
+/// Connects to an agent within `timeout`. `wire` is what the call's audio comes in.
 ///
 /// # Errors
-/// When it cannot be reached.
-pub async fn connect(connector: &Connector, start: &Start, timeout: Duration) -> Result<Link, AgentError> {
+/// When it cannot be reached, or does not take the call.
+pub async fn connect(
+    connector: &Connector,
+    start: &Start,
+    wire: Format,
+    timeout: Duration,
+) -> Result<Link, AgentError> {
+    let player = |player: Player| {
+        let audio = AgentAudio::both(player.format());
+        Link { kind: Kind::Player { player, began: Instant::now(), held: false }, audio, steady: true }
+    };
     match connector {
-        Connector::Echo => Ok(Link(Kind::Echo(VecDeque::new()))),
-        Connector::WebSocket { url } => {
+        Connector::Echo => Ok(Link { kind: Kind::Echo(VecDeque::new()), audio: AgentAudio::both(wire), steady: true }),
+        Connector::Tone(tone) => Ok(player(Player::tone(*tone, wire.rate))),
+        Connector::Play(play) => Ok(player(Player::clip(play.load().await?, play.repeat))),
+        Connector::Remote { endpoint, dialect } => {
             let late =
                 |_| AgentError::Unreachable(format!("the agent did not answer within {} ms", timeout.as_millis()));
-            tokio::time::timeout(timeout, open(url, start)).await.map_err(late)?
+            tokio::time::timeout(timeout, open(endpoint, dialect, start, wire)).await.map_err(late)?
         }
     }
 }
 
 impl Link {
+    /// How the agent's audio is written.
+    pub fn audio(&self) -> AgentAudio {
+        self.audio
+    }
+
+    /// Does its audio come no later than it is needed, so that a start need not be held back to gather more of it?
+    pub fn is_steady(&self) -> bool {
+        self.steady
+    }
+
     /// The next thing the agent says; nothing follows `Closed`. Cancel safe.
     pub async fn next(&mut self) -> FromAgent {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Echo(queue) => match queue.pop_front() {
                 Some(audio) => FromAgent::Audio(audio),
                 None => std::future::pending().await,
             },
-            Kind::Socket { closed: true, .. } => std::future::pending().await,
-            Kind::Socket { incoming, closed, .. } => {
-                let said = incoming.recv().await.unwrap_or(FromAgent::Closed { normal: false });
+            Kind::Player { held: true, .. } | Kind::Socket { closed: true, .. } => std::future::pending().await,
+            Kind::Player { player, began, .. } => loop {
+                if let Some(said) = player.poll(began.elapsed()) {
+                    return said;
+                }
+                match player.wake_at() {
+                    Some(at) => tokio::time::sleep_until(*began + at).await,
+                    None => std::future::pending().await,
+                }
+            },
+            Kind::Socket { shared, closed } => {
+                let said = shared.next().await;
                 *closed = matches!(said, FromAgent::Closed { .. });
                 said
             }
@@ -93,11 +101,13 @@ impl Link {
 
     /// What the agent has said already, if anything.
     pub fn try_next(&mut self) -> Option<FromAgent> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Echo(queue) => queue.pop_front().map(FromAgent::Audio),
-            Kind::Socket { closed: true, .. } => None,
-            Kind::Socket { incoming, closed, .. } => {
-                let said = incoming.try_recv().ok()?;
+            Kind::Player { held: true, .. } | Kind::Socket { closed: true, .. } => None,
+            Kind::Player { player, began, .. } => player.poll(began.elapsed()),
+            Kind::Socket { shared, closed } => {
+                let said = shared.engine().incoming.pop()?;
+                shared.room.notify_one();
                 *closed = matches!(said, FromAgent::Closed { .. });
                 Some(said)
             }
@@ -106,179 +116,199 @@ impl Link {
 
     /// Tells the agent something, without ever waiting for it.
     pub fn send(&mut self, message: ToAgent) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Echo(queue) => {
                 if let ToAgent::Audio(bytes) = message {
                     queue.push_back(bytes);
                 }
             }
-            Kind::Socket { outgoing, .. } => outgoing.push(message),
+            Kind::Player { .. } => {}
+            Kind::Socket { shared, .. } => shared.with(|engine, now| engine.tell(now, message)),
+        }
+    }
+
+    /// While it is held the agent's audio waits here, and at last in its socket; barge-in and the like still come.
+    pub fn hold_audio(&mut self, hold: bool) {
+        match &mut self.kind {
+            Kind::Echo(_) => {}
+            Kind::Player { held, .. } => *held = hold,
+            Kind::Socket { shared, .. } => shared.engine().incoming.held = hold,
         }
     }
 
     /// Messages that the agent did not take.
     pub fn lost(&self) -> u64 {
-        match &self.0 {
-            Kind::Echo(_) => 0,
-            Kind::Socket { outgoing, .. } => outgoing.queue().lost,
+        match &self.kind {
+            Kind::Echo(_) | Kind::Player { .. } => 0,
+            Kind::Socket { shared, .. } => shared.engine().outgoing.lost,
         }
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if let Kind::Socket { outgoing, .. } = &self.0 {
-            outgoing.queue().over = true;
-            outgoing.notify.notify_one();
+        if let Kind::Socket { shared, .. } = &self.kind {
+            shared.leave();
         }
     }
 }
 
-/// What waits to be written: bounded, and never waited for.
-#[derive(Debug, Clone, Default)]
-struct Outgoing {
-    queue: Arc<Mutex<Queue>>,
-    notify: Arc<Notify>,
+/// What the loop and the two tasks of a socket share. No lock is held across an await.
+#[derive(Debug)]
+struct Shared {
+    engine: Mutex<Engine>,
+    began: Instant,
+    /// Nothing more will be told.
+    over: std::sync::atomic::AtomicBool,
+    to_write: Notify,
+    said: Notify,
+    room: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    messages: VecDeque<ToAgent>,
-    audio: usize,
-    lost: u64,
-    over: bool,
-}
-
-impl Outgoing {
-    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn engine(&self) -> std::sync::MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, message: ToAgent) {
-        self.queue().push(message);
-        self.notify.notify_one();
+    /// Moves the state machine, and wakes whom it may concern.
+    fn with(&self, step: impl FnOnce(&mut Engine, Duration)) {
+        step(&mut self.engine(), self.began.elapsed());
+        self.to_write.notify_one();
+        self.said.notify_one();
     }
 
-    /// The next message; none when the call is over and everything was written.
-    async fn next(&self) -> Option<ToAgent> {
+    fn leave(&self) {
+        self.over.store(true, Ordering::Release);
+        self.to_write.notify_one();
+        self.room.notify_one();
+    }
+
+    async fn next(&self) -> FromAgent {
         loop {
-            {
-                let mut queue = self.queue();
-                if let Some(message) = queue.messages.pop_front() {
-                    queue.audio -= usize::from(matches!(message, ToAgent::Audio(_)));
-                    return Some(message);
-                }
-                if queue.over {
-                    return None;
-                }
+            let said = self.engine().incoming.pop();
+            if let Some(said) = said {
+                self.room.notify_one();
+                return said;
             }
-            self.notify.notified().await;
+            self.said.notified().await;
         }
+    }
+
+    /// Waits until the agent has taken the call, or has not.
+    async fn ready(&self) -> Result<(), AgentError> {
+        let refused = |why: &str| Err(AgentError::Unreachable(format!("the agent did not take the call: {why}")));
+        loop {
+            match &self.engine().standing {
+                Standing::Ready => return Ok(()),
+                Standing::Refused(why) => return refused(why),
+                Standing::Closed => return refused("it closed the connection"),
+                Standing::Connecting => {}
+            }
+            self.said.notified().await;
+        }
+    }
+
+    /// Until there is room for more of what the agent says; false when nobody will hear it.
+    async fn room(&self) -> bool {
+        while !self.over.load(Ordering::Acquire) && self.engine().incoming.is_full() {
+            self.room.notified().await;
+        }
+        !self.over.load(Ordering::Acquire)
     }
 }
 
-impl Queue {
-    fn push(&mut self, message: ToAgent) {
-        let is_audio = matches!(message, ToAgent::Audio(_));
-        if is_audio && self.audio >= BACKLOG {
-            let oldest = self.messages.iter().position(|waiting| matches!(waiting, ToAgent::Audio(_)));
-            if let Some(oldest) = oldest {
-                self.messages.remove(oldest);
-                self.audio -= 1;
-                self.lost += 1;
-            }
-        }
-        if !is_audio && self.messages.len() >= WORDS {
-            self.lost += 1;
-            return;
-        }
-        self.audio += usize::from(is_audio);
-        self.messages.push_back(message);
-    }
-}
-
-async fn open(url: &Url, start: &Start) -> Result<Link, AgentError> {
-    let mut socket = handshake::open(url).await?;
-    let hello = socket.send(Message::text(listen::hello(start))).await;
-    hello.map_err(|error| AgentError::Unreachable(format!("the agent closed at once: {error}")))?;
+async fn open(endpoint: &Endpoint, dialect: &Dialect, start: &Start, wire: Format) -> Result<Link, AgentError> {
+    let audio = dialect.audio(wire);
+    let (socket, cut) = handshake::open(endpoint, &dialect.upgrade(endpoint)).await?;
+    let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let protocol = dialect.protocol(&Beginning { start, audio, proof: &endpoint.proof, unix_time });
+    let shared = Arc::new(Shared {
+        engine: Mutex::new(Engine::new(protocol, audio.from_agent)),
+        began: Instant::now(),
+        over: std::sync::atomic::AtomicBool::new(false),
+        to_write: Notify::new(),
+        said: Notify::new(),
+        room: Notify::new(),
+    });
+    // From here on a link that is dropped closes the socket.
+    let kind = Kind::Socket { shared: Arc::clone(&shared), closed: false };
+    let link = Link { kind, audio, steady: dialect.is_steady() };
     let (sink, stream) = socket.split();
-    let (said, incoming) = mpsc::channel(8);
-    let (answers, complaints) = mpsc::channel(8);
-    let outgoing = Outgoing::default();
-    let reading = tokio::spawn(read(stream, Reader::new(start.sample_rate), said.clone(), answers));
-    let queue = outgoing.clone();
+    shared.with(|engine, now| engine.open(now));
+    let reading = tokio::spawn(read(stream, Arc::clone(&shared), cut));
+    let writing = Arc::clone(&shared);
     tokio::spawn(async move {
-        if !write(sink, queue, complaints).await {
-            // The loop may be gone already.
-            said.send(FromAgent::Closed { normal: false }).await.ok();
+        if !write(sink, &writing).await {
+            writing.with(|engine, _| engine.closed(false));
         }
         // A peer that does not answer the close is cut off.
-        if tokio::time::timeout(CLOSE, said.closed()).await.is_err() {
+        let abort = reading.abort_handle();
+        if tokio::time::timeout(CLOSE, reading).await.is_err() {
             tracing::debug!("an agent did not close in time");
+            abort.abort();
         }
-        reading.abort();
     });
-    Ok(Link(Kind::Socket { incoming, outgoing, closed: false }))
+    shared.ready().await?;
+    Ok(link)
 }
 
-/// Back-pressure is the channel's: an agent that says more than is played is not read on.
-async fn read(
-    mut stream: SplitStream<Socket>,
-    mut reader: Reader,
-    said: mpsc::Sender<FromAgent>,
-    answers: mpsc::Sender<String>,
-) {
+/// Back-pressure: an agent that says more than may wait is not read on.
+async fn read(mut stream: SplitStream<Socket>, shared: Arc<Shared>, cut: Arc<AtomicU64>) {
     loop {
-        let heard = match stream.next().await {
-            Some(Ok(Message::Binary(bytes))) => match reader.binary(&bytes) {
-                audio if audio.is_empty() => None,
-                audio => Some(FromAgent::Audio(audio)),
-            },
-            Some(Ok(Message::Text(text))) => match reader.text(&text) {
-                Ok(heard) => heard,
-                Err(what) => {
-                    // The app hears about it if it reads at all.
-                    answers.try_send(listen::complaint(&what)).ok();
-                    Some(FromAgent::Problem(what))
-                }
-            },
-            Some(Ok(Message::Close(_))) => Some(FromAgent::Closed { normal: true }),
-            Some(Ok(_)) => None,
-            Some(Err(_)) | None => Some(FromAgent::Closed { normal: false }),
+        // After the call only the answer to our close is of interest.
+        let wanted = shared.room().await;
+        let message = stream.next().await;
+        if cut.swap(0, Ordering::Relaxed) > 0 {
+            let what = format!("a message of more than {LARGEST_MESSAGE} bytes was thrown away");
+            shared.with(|engine, now| engine.problem(now, what));
+        }
+        let message = match message {
+            Some(Ok(Frame::Binary(bytes))) => Message::Binary(bytes.to_vec()),
+            Some(Ok(Frame::Text(text))) => Message::Text(text.as_str().to_owned()),
+            Some(Ok(Frame::Close(frame))) => {
+                // 1001 is a server that goes down, which is no goodbye to the caller.
+                let normal = frame.is_none_or(|frame| frame.code == CloseCode::Normal);
+                return shared.with(|engine, _| engine.closed(normal));
+            }
+            Some(Ok(_)) => continue,
+            Some(Err(_)) | None => return shared.with(|engine, _| engine.closed(false)),
         };
-        let Some(heard) = heard else { continue };
-        let over = matches!(heard, FromAgent::Closed { .. });
-        if said.send(heard).await.is_err() || over {
-            return;
+        if wanted {
+            shared.with(|engine, now| engine.read(now, message));
         }
     }
 }
 
 /// True when everything was written and the close was sent.
-async fn write(
-    mut sink: SplitSink<Socket, Message>,
-    outgoing: Outgoing,
-    mut complaints: mpsc::Receiver<String>,
-) -> bool {
+async fn write(mut sink: SplitSink<Socket, Frame>, shared: &Shared) -> bool {
     loop {
-        let message = tokio::select! {
-            message = outgoing.next() => match message {
-                Some(message) => message_for(message),
-                None => break,
-            },
-            Some(complaint) = complaints.recv() => Message::text(complaint),
+        let now = shared.began.elapsed();
+        let wake_at = shared.engine().wake_at();
+        if wake_at.is_some_and(|at| at <= now) {
+            shared.with(Engine::wake);
+        }
+        let message = shared.engine().outgoing.pop();
+        let frame = match message {
+            Some(Message::Text(text)) => Frame::text(text),
+            Some(Message::Binary(bytes)) => Frame::binary(bytes),
+            None if shared.over.load(Ordering::Acquire) => break,
+            None => {
+                rest(shared).await;
+                continue;
+            }
         };
-        match tokio::time::timeout(WRITE, sink.send(message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return false,
+        if !matches!(tokio::time::timeout(WRITE, sink.send(frame)).await, Ok(Ok(()))) {
+            return false;
         }
     }
     tokio::time::timeout(CLOSE, sink.close()).await.is_ok()
 }
 
-fn message_for(message: ToAgent) -> Message {
-    match (listen::text_for(&message), message) {
-        (None, ToAgent::Audio(bytes)) => Message::binary(bytes),
-        (text, _) => Message::text(text.unwrap_or_default()),
+/// Until there is something to write, or the protocol wants to be woken.
+async fn rest(shared: &Shared) {
+    let wake_at = shared.engine().wake_at();
+    match wake_at {
+        Some(at) => tokio::time::timeout_at(shared.began + at, shared.to_write.notified()).await.unwrap_or(()),
+        None => shared.to_write.notified().await,
     }
 }

@@ -1,81 +1,91 @@
-//! The native protocol: plain PCM with JSON control, as jambonz' `listen` speaks it. Reading and writing, no IO.
+//! The native protocol: plain PCM with JSON control, as jambonz' `listen` speaks it.
 //!
 //! Differences from jambonz, on purpose: audio from the app is taken by default; marks are kept beside the audio, not as
-//! magic samples in it; a message that makes no sense is answered with what is wrong with it.
+//! magic samples in it; a message that makes no sense is answered with what is wrong with it. Our additions are announced
+//! under `protocol` in the first message.
+
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jackfield_media::{Codec, Format};
 use serde_json::{Value, json};
 
-use crate::connector::Start;
-use crate::link::{FromAgent, ToAgent};
+use crate::connector::{AgentError, Beginning, Start};
+use crate::contract::{Action, AgentAudio, FromAgent, Message, Protocol, ToAgent};
+use crate::engine::MOST_MARKS;
+use crate::secret::{Proof, Secret, sign_sha256};
+use crate::settings::Settings;
+use crate::wav;
 
 /// Subprotocols offered; a server may choose either or none.
-pub const SUBPROTOCOLS: &str = "audio.jambonz.org, audio.drachtio.org";
+pub(crate) const SUBPROTOCOLS: &str = "audio.jambonz.org, audio.drachtio.org";
 /// Version of our additions to the protocol.
-const VERSION: &str = "0.1";
+const VERSION: &str = "0.2";
 /// Names longer than this would make a provider's mark too long.
 const LONGEST_NAME: usize = 256;
 
-/// The first message of a call.
-pub fn hello(start: &Start) -> String {
-    json!({
-        "callSid": start.call_id, "callId": start.call_id, "from": start.from, "to": start.to,
-        "direction": start.direction, "sampleRate": start.sample_rate, "mixType": "mono",
-        "provider": start.provider, "agent": start.agent_name,
-        "protocol": { "name": "jackfield", "version": VERSION },
-    })
-    .to_string()
+/// How an app wants its audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    codec: Codec,
+    /// Samples a second; the provider's, when it is not set.
+    rate: Option<u32>,
 }
 
-/// What to send for a message; audio goes as it is.
-pub fn text_for(message: &ToAgent) -> Option<String> {
-    let value = match message {
-        ToAgent::Audio(_) => return None,
-        ToAgent::Dtmf(digit) => json!({ "event": "dtmf", "dtmf": digit, "duration": "1600" }),
-        ToAgent::Mark { name, cleared } => {
-            let event = if *cleared { "cleared" } else { "playout" };
-            json!({ "type": "mark", "data": { "name": name, "event": event } })
+impl Options {
+    pub(crate) fn parse(settings: Settings<'_>) -> Result<Self, AgentError> {
+        let codecs = [("l16", Codec::L16), ("pcmu", Codec::Pcmu), ("pcma", Codec::Pcma)];
+        let codec = settings.choice("codec", &codecs)?.unwrap_or(Codec::L16);
+        match (codec, settings.rate("rate")?) {
+            (Codec::Pcmu | Codec::Pcma, Some(rate)) if rate != 8_000 => {
+                Err(AgentError::Invalid("the setting `rate` of G.711 is 8000".to_owned()))
+            }
+            (Codec::Pcmu | Codec::Pcma, _) => Ok(Self { codec, rate: Some(8_000) }),
+            (_, rate) => Ok(Self { codec, rate }),
         }
-        ToAgent::Stop { reason } => json!({ "type": "stop", "data": { "reason": reason } }),
-    };
-    Some(value.to_string())
+    }
+
+    pub(crate) fn audio(self, wire: Format) -> AgentAudio {
+        AgentAudio::both(Format { codec: self.codec, rate: self.rate.unwrap_or(wire.rate) })
+    }
 }
 
-/// The answer to a message that makes no sense.
-pub fn complaint(what: &str) -> String {
-    json!({ "type": "error", "data": { "message": what } }).to_string()
-}
-
-/// Reads what an app says.
-#[derive(Debug, Default)]
-pub struct Reader {
+/// One call with one app.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    hello: String,
+    format: Format,
     /// Half a sample, when a message ended in the middle of one.
     odd: Option<u8>,
-    rate: u32,
+    /// Marks that were set and not answered; true when the app wants no answer any more.
+    marks: VecDeque<(String, bool)>,
 }
 
-impl Reader {
-    /// For a call at that rate.
-    pub fn new(rate: u32) -> Self {
-        Self { odd: None, rate }
+impl Listen {
+    pub(crate) fn new(beginning: &Beginning<'_>) -> Self {
+        Self { hello: hello(beginning), format: beginning.audio.from_agent, odd: None, marks: VecDeque::new() }
     }
 
     /// Audio, cut at whole samples.
-    pub fn binary(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut audio: Vec<u8> = self.odd.take().into_iter().chain(bytes.iter().copied()).collect();
+    fn binary(&mut self, bytes: Vec<u8>) -> FromAgent {
+        if is_control(&bytes) {
+            return FromAgent::Problem("control messages are text, and this one came as binary".to_owned());
+        }
+        if self.format.width() == 1 || (self.odd.is_none() && bytes.len().is_multiple_of(2)) {
+            return FromAgent::Audio(bytes);
+        }
+        let mut audio: Vec<u8> = self.odd.take().into_iter().chain(bytes).collect();
         if !audio.len().is_multiple_of(2) {
             self.odd = audio.pop();
         }
-        audio
+        FromAgent::Audio(audio)
     }
 
-    /// A control message.
-    ///
-    /// # Errors
-    /// What is wrong with it, for the app's author.
-    pub fn text(&mut self, text: &str) -> Result<Option<FromAgent>, String> {
-        let message: Value = serde_json::from_str(text).map_err(|_| "a text message is one JSON object".to_owned())?;
+    fn text(&mut self, text: &str) -> Result<Option<FromAgent>, String> {
+        let message: Value = serde_json::from_str(text)
+            .map_err(|_| "a text message is one JSON object; audio goes in binary messages".to_owned())?;
         let data = &message["data"];
         let kind = message["type"].as_str().ok_or_else(|| "a message needs a `type`".to_owned())?;
         Ok(Some(match kind {
@@ -83,120 +93,145 @@ impl Reader {
                 self.odd = None;
                 FromAgent::Clear
             }
-            "mark" => FromAgent::Mark(name(&data["name"])?),
+            "mark" => FromAgent::Mark(self.mark(data)?),
             "disconnect" => FromAgent::HangUp { after_playout: false },
             "hangup" => FromAgent::HangUp { after_playout: data["after_playout"].as_bool().unwrap_or(true) },
             "sendDtmf" => FromAgent::Dtmf(digits(&data["digits"])?),
             "playAudio" => FromAgent::Audio(self.play(data)?),
+            "clearMarks" => {
+                self.marks.iter_mut().for_each(|(_, forgotten)| *forgotten = true);
+                return Ok(None);
+            }
             // Apps built for jambonz say more than we act on.
-            "clearMarks" | "transcription" | "transfer" | "json" | "error" => return Ok(None),
+            "transcription" | "transfer" | "json" | "error" => return Ok(None),
             other => return Err(format!("there is no message of type `{other}`")),
         }))
     }
 
-    fn play(&self, data: &Value) -> Result<Vec<u8>, String> {
-        let rate = data["sampleRate"].as_u64().or_else(|| data["sampleRate"].as_str()?.parse().ok());
-        if rate.is_some_and(|rate| rate != u64::from(self.rate)) {
-            return Err(format!("`sampleRate` of playAudio must be {}", self.rate));
+    fn mark(&mut self, data: &Value) -> Result<String, String> {
+        let name = data["name"].as_str().filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME);
+        let name = name.ok_or_else(|| format!("a mark needs a `name` of 1 to {LONGEST_NAME} bytes"))?;
+        if !data["event"].is_null() {
+            let known = self.marks.iter().any(|(set, _)| set == name);
+            return Err(match known {
+                true => format!("the mark `{name}` is the host's to report"),
+                false => format!("no mark `{name}` was set, and marks are the host's to report"),
+            });
         }
+        if self.marks.len() >= MOST_MARKS {
+            return Err(format!("{MOST_MARKS} marks wait already; the mark `{name}` was not set"));
+        }
+        self.marks.push_back((name.to_owned(), false));
+        Ok(name.to_owned())
+    }
+
+    fn play(&self, data: &Value) -> Result<Vec<u8>, String> {
+        let wrong = |rate: u64| format!("the rate of playAudio is {rate} and must be {}", self.format.rate);
         let content = data["audioContent"].as_str().unwrap_or_default();
         let bytes = STANDARD.decode(content).map_err(|_| "`audioContent` is not base64".to_owned())?;
         match data["audioContentType"].as_str() {
-            Some("wav") => samples_of_wav(&bytes).map(<[u8]>::to_vec),
-            Some("raw") | None => Ok(bytes),
+            Some("wav") => {
+                let clip = wav::read(&bytes).map_err(|what| format!("the WAV of playAudio: {what}"))?;
+                let fits = clip.rate == self.format.rate;
+                if fits { Ok(self.format.encode(&clip.samples)) } else { Err(wrong(clip.rate.into())) }
+            }
+            Some("raw") | None => {
+                let rate = data["sampleRate"].as_u64().or_else(|| data["sampleRate"].as_str()?.parse().ok());
+                match rate {
+                    Some(rate) if rate != u64::from(self.format.rate) => Err(wrong(rate)),
+                    _ => Ok(bytes),
+                }
+            }
             Some(_) => Err("`audioContentType` is `raw` or `wav`".to_owned()),
         }
-        .map(|mut audio| {
-            audio.truncate(audio.len() / 2 * 2);
-            audio
-        })
+    }
+
+    /// Was that mark still of interest to the app?
+    fn answered(&mut self, name: &str) -> bool {
+        let index = self.marks.iter().position(|(set, _)| set == name);
+        index.and_then(|index| self.marks.remove(index)).is_some_and(|(_, forgotten)| !forgotten)
     }
 }
 
-fn name(value: &Value) -> Result<String, String> {
-    let name = value.as_str().filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME);
-    name.map(str::to_owned).ok_or_else(|| format!("a mark needs a `name` of 1 to {LONGEST_NAME} bytes"))
+impl Protocol for Listen {
+    fn open(&mut self, _now: Duration) -> Vec<Action> {
+        vec![Action::Write(Message::Text(std::mem::take(&mut self.hello))), Action::Ready]
+    }
+
+    fn read(&mut self, _now: Duration, message: Message) -> Vec<Action> {
+        let said = match message {
+            Message::Binary(bytes) => Some(self.binary(bytes)),
+            Message::Text(text) => self.text(&text).unwrap_or_else(|what| Some(FromAgent::Problem(what))),
+        };
+        said.map(Action::Say).into_iter().collect()
+    }
+
+    fn tell(&mut self, _now: Duration, message: ToAgent) -> Vec<Action> {
+        let value = match message {
+            ToAgent::Audio(bytes) => return vec![Action::WriteAudio(Message::Binary(bytes))],
+            ToAgent::Dtmf(digit) => json!({ "event": "dtmf", "dtmf": digit, "duration": "1600" }),
+            ToAgent::Mark { name, .. } if !self.answered(&name) => return Vec::new(),
+            ToAgent::Mark { name, cleared, .. } => {
+                let event = if cleared { "cleared" } else { "playout" };
+                json!({ "type": "mark", "data": { "name": name, "event": event } })
+            }
+            ToAgent::Cleared { .. } => return Vec::new(),
+            ToAgent::Stop { reason } => json!({ "type": "stop", "data": { "reason": reason } }),
+        };
+        vec![Action::Write(Message::Text(value.to_string()))]
+    }
+
+    fn complaint(&self, what: &str) -> Option<Message> {
+        Some(Message::Text(json!({ "type": "error", "data": { "message": what } }).to_string()))
+    }
+}
+
+/// The first message of a call.
+fn hello(beginning: &Beginning<'_>) -> String {
+    let Beginning { start, audio, proof, unix_time } = beginning;
+    let mut hello = json!({
+        "callSid": start.call_id, "callId": start.call_id, "from": start.from, "to": start.to,
+        "direction": start.direction, "sampleRate": audio.to_agent.rate, "mixType": "mono",
+        "provider": start.provider, "agent": start.agent_name, "codec": codec_name(audio.to_agent.codec),
+        "protocol": { "name": "jackfield", "version": VERSION },
+    });
+    if let Proof::Signed(secret) = proof {
+        hello["signature"] = signature(secret, start, *unix_time);
+    }
+    hello.to_string()
+}
+
+fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcmu => "pcmu",
+        Codec::Pcma => "pcma",
+        Codec::L16 | Codec::L16Be => "l16",
+    }
+}
+
+/// Signs who calls whom and when: HMAC-SHA256 over the fields in this order, each behind its length in bytes and a colon,
+/// so that no two starts are written alike.
+fn signature(secret: &Secret, start: &Start, unix_time: u64) -> Value {
+    let timestamp = unix_time.to_string();
+    let fields = ["jackfield-start-1", &timestamp, &start.call_id, &start.from, &start.to, &start.direction];
+    let signed: String = fields.iter().map(|field| format!("{}:{field}", field.len())).collect();
+    json!({ "algorithm": "hmac-sha256", "timestamp": timestamp, "value": sign_sha256(secret, &signed) })
+}
+
+/// JSON with a `type`, sent as the wrong kind of message.
+fn is_control(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'{') && serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value["type"].is_string())
 }
 
 fn digits(value: &Value) -> Result<String, String> {
     let digits = value.as_str().unwrap_or_default();
-    let legal =
-        !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|byte| b"0123456789*#ABCDw".contains(&byte));
-    if legal { Ok(digits.to_owned()) } else { Err("`digits` are 1 to 64 of 0-9 * # A-D w".to_owned()) }
+    if is_dtmf(digits) { Ok(digits.to_owned()) } else { Err("`digits` are 1 to 64 of 0-9 * # A-D w".to_owned()) }
 }
 
-/// The data chunk of a WAV file.
-fn samples_of_wav(bytes: &[u8]) -> Result<&[u8], String> {
-    let broken = || "`audioContent` is not a WAV file".to_owned();
-    let mut rest = bytes.strip_prefix(b"RIFF").and_then(|rest| rest.get(8..)).ok_or_else(broken)?;
-    loop {
-        let (head, body) = rest.split_first_chunk::<8>().ok_or_else(broken)?;
-        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let length = usize::try_from(length).unwrap_or(usize::MAX).min(body.len());
-        if head.starts_with(b"data") {
-            return body.get(..length).ok_or_else(broken);
-        }
-        rest = body.get(length + length % 2..).ok_or_else(broken)?;
-    }
+/// Keys of a phone, and `w` for a pause.
+pub(crate) fn is_dtmf(digits: &str) -> bool {
+    (1..=64).contains(&digits.len()) && digits.bytes().all(|byte| b"0123456789*#ABCDw".contains(&byte))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    fn read(text: &str) -> Result<Option<FromAgent>, String> {
-        Reader::new(8_000).text(text)
-    }
-
-    #[test]
-    fn every_message_of_the_protocol_is_read() {
-        let cases = [
-            (r#"{"type":"killAudio"}"#, FromAgent::Clear),
-            (r#"{"type":"mark","data":{"name":"a"}}"#, FromAgent::Mark("a".into())),
-            (r#"{"type":"disconnect"}"#, FromAgent::HangUp { after_playout: false }),
-            (r#"{"type":"hangup"}"#, FromAgent::HangUp { after_playout: true }),
-            (r#"{"type":"hangup","data":{"after_playout":false}}"#, FromAgent::HangUp { after_playout: false }),
-            (r#"{"type":"sendDtmf","data":{"digits":"12#"}}"#, FromAgent::Dtmf("12#".into())),
-            (r#"{"type":"playAudio","data":{"audioContent":"AQIDBA=="}}"#, FromAgent::Audio(vec![1, 2, 3, 4])),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(read(text), Ok(Some(expected)), "{text}");
-        }
-        assert_eq!(read(r#"{"type":"transcription"}"#), Ok(None));
-    }
-
-    #[test]
-    fn a_message_that_makes_no_sense_is_refused_with_a_reason() {
-        let wrong = [
-            "hello",
-            "{}",
-            r#"{"type":"sing"}"#,
-            r#"{"type":"mark"}"#,
-            r#"{"type":"sendDtmf","data":{"digits":"x"}}"#,
-            r#"{"type":"playAudio","data":{"audioContent":"***"}}"#,
-            r#"{"type":"playAudio","data":{"audioContent":"","sampleRate":16000}}"#,
-            r#"{"type":"playAudio","data":{"audioContent":"AAAA","audioContentType":"wav"}}"#,
-        ];
-        for text in wrong {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_sample_that_is_cut_between_messages_is_put_together() {
-        let mut reader = Reader::new(8_000);
-        assert_eq!(reader.binary(&[1, 2, 3]), [1, 2]);
-        assert_eq!(reader.binary(&[4]), [3, 4]);
-        assert_eq!(reader.binary(&[5, 6]), [5, 6]);
-    }
-
-    #[test]
-    fn the_app_hears_digits_and_marks_in_jambonz_words() {
-        let dtmf = text_for(&ToAgent::Dtmf("5".into())).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&dtmf).unwrap(), json!({"event":"dtmf","dtmf":"5","duration":"1600"}));
-        let mark = text_for(&ToAgent::Mark { name: "a".into(), cleared: true }).unwrap();
-        let expected = json!({"type":"mark","data":{"name":"a","event":"cleared"}});
-        assert_eq!(serde_json::from_str::<Value>(&mark).unwrap(), expected);
-    }
-}
+mod tests;

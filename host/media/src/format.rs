@@ -1,6 +1,9 @@
 //! How audio is written on a wire.
 
+use std::borrow::Cow;
+
 use crate::g711;
+use crate::resample::Resampler;
 
 /// A way to write samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +81,49 @@ impl Format {
             Codec::L16Be => samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
         }
     }
+}
 
-    /// Rewrites bytes of this format in another of the same rate; equal formats are not touched.
-    pub fn convert(self, bytes: &[u8], to: Self) -> Vec<u8> {
-        if self.codec == to.codec { bytes.to_vec() } else { to.encode(&self.decode(bytes)) }
+/// Rewrites audio of one format in another, piece by piece. Equal formats are not touched.
+#[derive(Debug, Clone)]
+pub struct Converter {
+    from: Format,
+    to: Format,
+    resampler: Option<Resampler>,
+    /// Something went in and may still be inside.
+    holds: bool,
+}
+
+impl Converter {
+    /// None for rates that are not converted.
+    pub fn new(from: Format, to: Format) -> Option<Self> {
+        let resampler = if from.rate == to.rate { None } else { Some(Resampler::new(from.rate, to.rate)?) };
+        Some(Self { from, to, resampler, holds: false })
+    }
+
+    /// Whole samples of the one format in the other.
+    pub fn convert<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.from == self.to {
+            return Cow::Borrowed(bytes);
+        }
+        let samples = self.from.decode(bytes);
+        let Some(resampler) = &mut self.resampler else { return Cow::Owned(self.to.encode(&samples)) };
+        self.holds = true;
+        Cow::Owned(self.to.encode(&resampler.push(&samples)))
+    }
+
+    /// The last two milliseconds or so, when nothing follows for now.
+    pub fn drain(&mut self) -> Vec<u8> {
+        match &mut self.resampler {
+            Some(resampler) if std::mem::take(&mut self.holds) => self.to.encode(&resampler.drain()),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Forgets what went in.
+    pub fn reset(&mut self) {
+        self.holds = false;
+        if let Some(resampler) = &mut self.resampler {
+            resampler.reset();
+        }
     }
 }

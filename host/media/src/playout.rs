@@ -85,6 +85,12 @@ impl Playout {
         taken.len() == bytes.len()
     }
 
+    /// What a converter still held of audio that was pushed.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.queue.extend(bytes);
+        self.queued += bytes.len() as u64;
+    }
+
     /// A mark behind all audio so far. The id to place at once, when there is nothing before it and the wire is ready.
     pub(crate) fn mark(&mut self, name: String, ready: bool) -> Option<String> {
         if self.queue.is_empty() && ready {
@@ -123,10 +129,9 @@ impl Playout {
 
     /// A whole frame, or the rest when the agent has gone quiet.
     fn cut(&mut self, now: Duration) -> Option<Vec<u8>> {
-        let quiet = now.saturating_sub(self.last_audio) >= self.rhythm + self.frame_time;
         match self.queue.len() {
             0 => None,
-            rest if rest < self.frame && !quiet => None,
+            rest if rest < self.frame && !self.is_quiet(now) => None,
             rest => Some(self.queue.drain(..rest.min(self.frame)).collect()),
         }
     }
@@ -152,6 +157,21 @@ impl Playout {
     pub(crate) fn played(&mut self, id: &str) -> Option<String> {
         let index = self.placed.iter().position(|(placed, _)| placed == id)?;
         self.placed.remove(index).map(|(_, name)| name)
+    }
+
+    /// Goes on in another format, for which what is queued cannot be played: the names of its marks.
+    pub(crate) fn change_to(&mut self, format: Format, now: Duration) -> Vec<String> {
+        let frame_ms = u32::try_from(self.frame_time.as_millis()).unwrap_or(20);
+        let cap_ms = self.format.micros(self.cap) / 1_000;
+        self.format = format;
+        self.frame = format.bytes(frame_ms).max(1);
+        self.cap = format.bytes(u32::try_from(cap_ms).unwrap_or(u32::MAX));
+        self.clear(now)
+    }
+
+    /// Has the agent paused, so that what it said last should be said to its end?
+    pub(crate) fn is_quiet(&self, now: Duration) -> bool {
+        now.saturating_sub(self.last_audio) >= self.rhythm + self.frame_time
     }
 
     /// Drops everything: the names of all marks that will not be played.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::format::Format;
+use crate::format::{Converter, Format};
 use crate::playout::Playout;
 use crate::tape::Tape;
 
@@ -14,8 +14,10 @@ pub struct SessionConfig {
     pub wire_in: Format,
     /// What it wants.
     pub wire_out: Format,
-    /// What the agent sends and wants; of the wire's rate.
-    pub agent: Format,
+    /// What the agent wants to hear.
+    pub to_agent: Format,
+    /// What it says.
+    pub from_agent: Format,
     /// Milliseconds in one frame towards the wire.
     pub frame_ms: u32,
     /// How far ahead of the ear audio is sent.
@@ -149,10 +151,19 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// A provider may send ahead by so much, and no faster than 1.5 times real time after that.
 const BURST: u64 = 2_000_000;
 
+/// Wire to agent, and agent to wire.
+fn converters(config: &SessionConfig) -> Option<(Converter, Converter)> {
+    let inward = Converter::new(config.wire_in, config.to_agent)?;
+    Some((inward, Converter::new(config.from_agent, config.wire_out)?))
+}
+
 /// One call's audio.
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
+    /// Wire to agent, and agent to wire.
+    inward: Converter,
+    outward: Converter,
     playout: Playout,
     tape: Option<Tape>,
     outputs: VecDeque<Output>,
@@ -171,10 +182,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A call whose audio begins now. `now` counts from any fixed moment.
-    pub fn new(config: SessionConfig, now: Duration) -> Self {
+    /// A call whose audio begins now. `now` counts from any fixed moment. None for rates that cannot be carried.
+    pub fn new(config: SessionConfig, now: Duration) -> Option<Self> {
         let SessionConfig { wire_out, frame_ms, lead_ms, hold_ms, queue_ms, .. } = config;
-        Self {
+        let (inward, outward) = converters(&config)?;
+        Some(Self {
+            inward,
+            outward,
             playout: Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms),
             tape: config.record.then(|| Tape::new(config.wire_in.rate, frame_ms, now)),
             outputs: VecDeque::new(),
@@ -189,7 +203,7 @@ impl Session {
             heard: Duration::ZERO,
             sent: Duration::ZERO,
             config,
-        }
+        })
     }
 
     /// Takes one input. What follows from it is then to be polled.
@@ -270,17 +284,25 @@ impl Session {
     fn started(&mut self, now: Duration, wire_in: Format, wire_out: Format) {
         self.last_media = now;
         self.ready = true;
-        if wire_in.rate != self.config.agent.rate || wire_out.rate != self.config.agent.rate {
-            return self.end(EndReason::Unplayable);
+        let changed = SessionConfig { wire_in, wire_out, ..self.config };
+        if changed == self.config {
+            return;
+        }
+        match converters(&changed) {
+            Some((inward, outward)) => (self.inward, self.outward) = (inward, outward),
+            None => return self.end(EndReason::Unplayable),
         }
         if wire_out != self.config.wire_out {
             // What was said for another format cannot be played; its marks are answered.
             self.stats.dropped += u64::from(!self.playout.is_done(now));
-            self.answer_cleared(now);
-            let SessionConfig { frame_ms, lead_ms, hold_ms, queue_ms, .. } = self.config;
-            self.playout = Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms);
+            for name in self.playout.change_to(wire_out, now) {
+                self.agent(AgentMessage::Mark { name, cleared: true });
+            }
         }
-        (self.config.wire_in, self.config.wire_out) = (wire_in, wire_out);
+        if let Some(tape) = &mut self.tape {
+            tape.rates(wire_in.rate, wire_out.rate);
+        }
+        self.config = changed;
     }
 
     fn wire_audio(&mut self, now: Duration, payload: &[u8]) {
@@ -299,7 +321,8 @@ impl Session {
         if let Some(tape) = &mut self.tape {
             tape.caller(&format.decode(payload));
         }
-        self.agent(AgentMessage::Audio(format.convert(payload, self.config.agent)));
+        let audio = self.inward.convert(payload).into_owned();
+        self.agent(AgentMessage::Audio(audio));
     }
 
     /// A bucket that fills at 1.5 times real time.
@@ -322,12 +345,11 @@ impl Session {
     }
 
     fn agent_audio(&mut self, now: Duration, bytes: &[u8]) {
-        let format = self.config.agent;
-        if bytes.is_empty() || !format.fits(bytes) {
+        if bytes.is_empty() || !self.config.from_agent.fits(bytes) {
             self.stats.bad += 1;
             return;
         }
-        let converted = format.convert(bytes, self.config.wire_out);
+        let converted = self.outward.convert(bytes);
         if !self.playout.push(now, &converted, &mut self.stats.underruns) {
             self.stats.dropped += 1;
         }
@@ -335,6 +357,7 @@ impl Session {
 
     fn clear(&mut self, now: Duration) {
         self.stats.flushes += 1;
+        self.outward.reset();
         self.sent = self.sent.saturating_sub(self.playout.ahead(now));
         if self.ready {
             self.wire(WireCommand::Clear);
@@ -357,6 +380,9 @@ impl Session {
         self.stats.late += u64::from(now >= self.next_tick + frame);
         while self.next_tick <= now {
             self.next_tick += frame;
+        }
+        if self.playout.is_quiet(now) {
+            self.playout.append(&self.outward.drain());
         }
         if self.ready {
             self.send_due(now, frame);

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::resample::Resampler;
+
 /// Two timelines that begin at the same moment.
 #[derive(Debug)]
 pub(crate) struct Tape {
@@ -13,20 +15,34 @@ pub(crate) struct Tape {
     position: Duration,
     caller: VecDeque<i16>,
     agent: VecDeque<i16>,
+    /// To the tape's rate, where a side has another.
+    from_caller: Option<Resampler>,
+    from_agent: Option<Resampler>,
 }
 
 /// The caller's audio comes in real time; what piles up beyond this came in a lump and is late anyway.
 const SLACK: u32 = 200;
 
 impl Tape {
+    /// At `rate` until the end, whatever the sides change to.
     pub(crate) fn new(rate: u32, frame_ms: u32, now: Duration) -> Self {
         let frame = usize::try_from(u64::from(rate) * u64::from(frame_ms) / 1_000).unwrap_or(160);
         let frame_time = Duration::from_millis(u64::from(frame_ms));
-        Self { rate, frame, frame_time, position: now, caller: VecDeque::new(), agent: VecDeque::new() }
+        let (caller, agent) = (VecDeque::new(), VecDeque::new());
+        Self { rate, frame, frame_time, position: now, caller, agent, from_caller: None, from_agent: None }
+    }
+
+    /// The rates of what follows.
+    pub(crate) fn rates(&mut self, caller: u32, agent: u32) {
+        let to_tape = |rate| if rate == self.rate { None } else { Resampler::new(rate, self.rate) };
+        (self.from_caller, self.from_agent) = (to_tape(caller), to_tape(agent));
     }
 
     pub(crate) fn caller(&mut self, samples: &[i16]) {
-        self.caller.extend(samples);
+        match &mut self.from_caller {
+            Some(resampler) => self.caller.extend(resampler.push(samples)),
+            None => self.caller.extend(samples),
+        }
         let most = self.samples(Duration::from_millis(u64::from(SLACK)));
         let excess = self.caller.len().saturating_sub(most);
         self.caller.drain(..excess);
@@ -36,7 +52,10 @@ impl Tape {
     pub(crate) fn agent(&mut self, at: Duration, samples: &[i16]) {
         let silence = self.samples(at.saturating_sub(self.position)).saturating_sub(self.agent.len());
         self.agent.extend(std::iter::repeat_n(0, silence));
-        self.agent.extend(samples);
+        match &mut self.from_agent {
+            Some(resampler) => self.agent.extend(resampler.push(samples)),
+            None => self.agent.extend(samples),
+        }
     }
 
     /// What was to be heard after `now` will not be.

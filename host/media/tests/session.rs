@@ -12,7 +12,8 @@ fn config() -> SessionConfig {
     SessionConfig {
         wire_in: ULAW,
         wire_out: ULAW,
-        agent: ULAW,
+        to_agent: ULAW,
+        from_agent: ULAW,
         frame_ms: 20,
         lead_ms: 60,
         hold_ms: 0,
@@ -24,7 +25,7 @@ fn config() -> SessionConfig {
 
 /// A session whose stream has begun.
 fn started(config: SessionConfig) -> Session {
-    let mut session = Session::new(config, ms(0));
+    let mut session = Session::new(config, ms(0)).unwrap();
     session.handle(ms(0), Input::WireStarted { wire_in: config.wire_in, wire_out: config.wire_out });
     session
 }
@@ -154,7 +155,7 @@ fn a_start_is_held_back_and_the_rest_of_speech_is_padded() {
 
 #[test]
 fn bad_audio_is_dropped_and_counted_and_the_call_goes_on() {
-    let mut session = started(SessionConfig { agent: L16, ..config() });
+    let mut session = started(SessionConfig { to_agent: L16, from_agent: L16, ..config() });
     session.handle(ms(0), Input::WireAudio { payload: &[] });
     session.handle(ms(0), Input::AgentAudio(&[1, 2, 3]));
     session.handle(ms(0), Input::WireAudio { payload: &[0x1E] });
@@ -209,7 +210,7 @@ fn every_end_comes_once_and_nothing_follows_it() {
         (Input::AgentHangUp { after_playout: false }, EndReason::AgentHungUp),
         (Input::AgentClosed { normal: false }, EndReason::AgentLost),
         (Input::HangUp, EndReason::HostHungUp),
-        (Input::WireStarted { wire_in: Format { rate: 16_000, ..ULAW }, wire_out: ULAW }, EndReason::Unplayable),
+        (Input::WireStarted { wire_in: Format { rate: 7_000, ..ULAW }, wire_out: ULAW }, EndReason::Unplayable),
     ];
     for (input, reason) in ends {
         let mut session = started(config());
@@ -256,7 +257,7 @@ fn a_recording_has_both_sides_in_time_and_not_what_was_cut_off() {
 
 #[test]
 fn a_greeting_that_comes_before_the_stream_is_heard_whole_once_it_has_begun() {
-    let mut session = Session::new(config(), ms(0));
+    let mut session = Session::new(config(), ms(0)).unwrap();
     session.handle(ms(0), Input::AgentAudio(&[7; 320]));
     session.handle(ms(0), Input::AgentMark("greeted".to_owned()));
     assert_eq!(tick(&mut session, 20), []);
@@ -294,4 +295,84 @@ fn an_agent_that_said_goodbye_may_drop_its_socket() {
     session.handle(ms(1), Input::AgentClosed { normal: false });
     assert_eq!(audio(&tick(&mut session, 20)).len(), 2);
     assert!(tick(&mut session, 60).contains(&Output::End(EndReason::AgentHungUp)));
+}
+
+fn tone(rate: u32, from: u32, count: u32) -> Vec<i16> {
+    let sample = |n: u32| 10_000.0 * (std::f64::consts::TAU * 1_000.0 * f64::from(n) / f64::from(rate)).sin();
+    (from..from + count).map(|n| sample(n) as i16).collect()
+}
+
+/// The share of the power that a 1 kHz tone explains.
+fn purity(samples: &[i16], rate: u32) -> f64 {
+    let (mut re, mut im, mut power) = (0.0, 0.0, 0.0);
+    for (n, sample) in (0u32..).zip(samples) {
+        let angle = std::f64::consts::TAU * 1_000.0 * f64::from(n) / f64::from(rate);
+        let sample = f64::from(*sample);
+        re += sample * angle.cos();
+        im += sample * angle.sin();
+        power += sample * sample;
+    }
+    (re * re + im * im) * 2.0 / (samples.len() as f64 * power)
+}
+
+#[test]
+fn an_agent_at_another_rate_hears_and_is_heard() {
+    let wide = |rate| Format { codec: Codec::L16, rate };
+    for (to_agent, from_agent) in [(wide(16_000), wide(24_000)), (wide(24_000), wide(16_000)), (wide(48_000), ULAW)] {
+        let mut session = started(SessionConfig { to_agent, from_agent, ..config() });
+        let (mut heard, mut said) = (Vec::new(), Vec::new());
+        for beat in 0..100u32 {
+            let frame = ULAW.encode(&tone(8_000, beat * 160, 160));
+            session.handle(ms(u64::from(beat) * 20), Input::WireAudio { payload: &frame });
+            let samples = from_agent.rate / 50;
+            let speech = from_agent.encode(&tone(from_agent.rate, beat * samples, samples));
+            session.handle(ms(u64::from(beat) * 20), Input::AgentAudio(&speech));
+            let outputs = tick(&mut session, u64::from(beat) * 20 + 1);
+            said.extend(audio(&outputs).concat());
+            for output in outputs {
+                if let Output::Agent(AgentMessage::Audio(bytes)) = output {
+                    heard.extend(to_agent.decode(&bytes));
+                }
+            }
+        }
+        let said = ULAW.decode(&said);
+        assert!(said.len() >= 95 * 160 && heard.len() as u32 >= 99 * to_agent.rate / 50);
+        assert!(purity(&said[800..], 8_000) > 0.99, "{from_agent:?} to the wire");
+        assert!(purity(&heard[4_800..], to_agent.rate) > 0.99, "the wire to {to_agent:?}");
+        assert_eq!(session.stats().underruns, 0);
+    }
+}
+
+#[test]
+fn the_end_of_a_sentence_is_not_kept_in_the_converter() {
+    let from_agent = Format { codec: Codec::L16, rate: 16_000 };
+    let mut session = started(SessionConfig { from_agent, ..config() });
+    session.handle(ms(0), Input::AgentAudio(&from_agent.encode(&tone(16_000, 0, 1_600))));
+    let said: Vec<u8> = (1..15).flat_map(|beat| audio(&tick(&mut session, beat * 20))).flatten().collect();
+    let loud = ULAW.decode(&said).iter().rposition(|sample| sample.unsigned_abs() > 4_000).unwrap();
+    assert!(loud >= 795, "the last of 800 samples that is loud is {loud}");
+    assert!(said.len() <= 7 * 160, "{} bytes", said.len());
+}
+
+#[test]
+fn a_stream_of_another_format_than_was_announced_is_followed() {
+    let mut session = started(SessionConfig { record: true, ..config() });
+    session.handle(ms(0), Input::AgentMark("early".to_owned()));
+    assert!(drain(&mut session).contains(&Output::Wire(WireCommand::Mark("m1".to_owned()))));
+    let wide = Format { codec: Codec::L16, rate: 16_000 };
+    session.handle(ms(5), Input::WireStarted { wire_in: wide, wire_out: wide });
+    let early = Output::Agent(AgentMessage::Mark { name: "early".to_owned(), cleared: true });
+    assert_eq!(drain(&mut session), [early]);
+    session.handle(ms(6), Input::AgentAudio(&ULAW.encode(&tone(8_000, 0, 320))));
+    session.handle(ms(6), Input::AgentMark("late".to_owned()));
+    session.handle(ms(6), Input::WireAudio { payload: &wide.encode(&tone(16_000, 0, 640)) });
+    let outputs: Vec<Output> = (1..6).flat_map(|beat| tick(&mut session, beat * 20)).collect();
+    assert!(audio(&outputs).iter().all(|frame| frame.len() == 640));
+    // Names go on, so that an answer to an old mark is not taken for one to a new.
+    assert!(outputs.contains(&Output::Wire(WireCommand::Mark("m2".to_owned()))), "{outputs:?}");
+    for output in outputs {
+        if let Output::Record { caller, agent } = output {
+            assert_eq!((caller.len(), agent.len()), (160, 160), "the tape keeps its rate");
+        }
+    }
 }

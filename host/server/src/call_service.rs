@@ -509,14 +509,15 @@ impl CallService {
         let directory = self.board.store.directory();
         let agent = taken.call.agent_id.as_deref().and_then(|id| directory.agent(id));
         let agent = agent.ok_or_else(|| "the call's agent is gone".to_owned())?;
-        let connector = Connector::parse(&agent.connector, agent.url.as_deref()).map_err(|error| error.to_string())?;
+        let secret = agent.secret.as_ref().map(|secret| secret.expose().to_owned().into());
+        let connector = Connector::parse(&agent.connector, agent.url.as_deref(), &agent.settings, secret)
+            .map_err(|error| error.to_string())?;
         let start = Start {
             call_id: taken.call.id.clone(),
             from: taken.call.from.clone(),
             to: taken.call.to.clone(),
             direction: taken.call.direction.clone(),
             provider: taken.call.provider.clone(),
-            sample_rate: 8_000,
             agent_name: agent.name.clone(),
         };
         Ok(StreamOrder {

@@ -5,9 +5,10 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::error::StoreError;
 use crate::model::{Agent, Page};
+use crate::secret::Secret;
 use crate::store::Store;
 
-const COLUMNS: &str = "id, name, connector, url, settings, created_at, updated_at";
+const COLUMNS: &str = "id, name, connector, url, settings, secret, created_at, updated_at";
 const NAME_TAKEN: &str = "another agent has this name; choose another";
 
 impl Store {
@@ -16,14 +17,15 @@ impl Store {
     /// # Errors
     /// `Conflict` when the name is taken.
     pub async fn create_agent(&self, new: &Agent) -> Result<(), StoreError> {
-        let sql = "INSERT INTO agents (id, name, connector, url, settings, created_at, updated_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let sql = "INSERT INTO agents (id, name, connector, url, settings, secret, created_at, updated_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let written = sqlx::query(sql)
             .bind(&new.id)
             .bind(&new.name)
             .bind(&new.connector)
             .bind(&new.url)
             .bind(new.settings.to_string())
+            .bind(self.seal_agent(new)?)
             .bind(new.created_at)
             .bind(new.updated_at)
             .execute(&self.pool)
@@ -37,13 +39,15 @@ impl Store {
     /// # Errors
     /// `NotFound`, or `Conflict` when the name is taken.
     pub async fn update_agent(&self, changed: &Agent) -> Result<(), StoreError> {
-        let sql = "UPDATE agents SET name = $2, connector = $3, url = $4, settings = $5, updated_at = $6 WHERE id = $1";
+        let sql = "UPDATE agents SET name = $2, connector = $3, url = $4, settings = $5, secret = $6, updated_at = $7 \
+                   WHERE id = $1";
         let written = sqlx::query(sql)
             .bind(&changed.id)
             .bind(&changed.name)
             .bind(&changed.connector)
             .bind(&changed.url)
             .bind(changed.settings.to_string())
+            .bind(self.seal_agent(changed)?)
             .bind(changed.updated_at)
             .execute(&self.pool)
             .await
@@ -59,7 +63,7 @@ impl Store {
     pub async fn get_agent(&self, id: &str) -> Result<Agent, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM agents WHERE id = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
-        agent(&row.ok_or_else(|| missing(id))?)
+        self.agent(&row.ok_or_else(|| missing(id))?)
     }
 
     /// In order of id.
@@ -70,7 +74,7 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM agents WHERE id > $1 ORDER BY id LIMIT $2");
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cursor.unwrap_or_default());
         let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
-        let items = rows.iter().map(agent).collect::<Result<_, _>>()?;
+        let items = rows.iter().map(|row| self.agent(row)).collect::<Result<_, _>>()?;
         Ok(Page::cut(items, limit, |known: &Agent| known.id.clone()))
     }
 
@@ -89,8 +93,41 @@ impl Store {
     pub(crate) async fn all_agents(&self) -> Result<Vec<Agent>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM agents");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
-        rows.iter().map(agent).collect()
+        let open = |row: &SqliteRow| match self.agent(row) {
+            // One agent whose secret does not open must not take the others down.
+            Err(StoreError::Sealed(error)) => {
+                tracing::error!(%error, "an agent is left out: its secret does not open");
+                None
+            }
+            other => Some(other),
+        };
+        rows.iter().filter_map(open).collect()
     }
+
+    fn agent(&self, row: &SqliteRow) -> Result<Agent, StoreError> {
+        let (id, settings): (String, String) = (row.try_get("id")?, row.try_get("settings")?);
+        let sealed: Option<String> = row.try_get("secret")?;
+        Ok(Agent {
+            name: row.try_get("name")?,
+            connector: row.try_get("connector")?,
+            url: row.try_get("url")?,
+            settings: serde_json::from_str(&settings).map_err(|_| StoreError::Damaged("agent"))?,
+            secret: sealed.map(|sealed| self.keyring.open(&place(&id), &sealed)).transpose()?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            id,
+        })
+    }
+
+    fn seal_agent(&self, of: &Agent) -> Result<Option<String>, StoreError> {
+        let seal = |secret: &Secret| self.keyring.seal(&place(&of.id), secret.expose());
+        Ok(of.secret.as_ref().map(seal).transpose()?)
+    }
+}
+
+/// What a secret is bound to.
+fn place(id: &str) -> String {
+    format!("{id}/agent/secret")
 }
 
 fn missing(id: &str) -> StoreError {
@@ -99,17 +136,4 @@ fn missing(id: &str) -> StoreError {
 
 fn found(rows: u64, id: &str) -> Result<(), StoreError> {
     if rows == 0 { Err(missing(id)) } else { Ok(()) }
-}
-
-fn agent(row: &SqliteRow) -> Result<Agent, StoreError> {
-    let settings: String = row.try_get("settings")?;
-    Ok(Agent {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        connector: row.try_get("connector")?,
-        url: row.try_get("url")?,
-        settings: serde_json::from_str(&settings).map_err(|_| StoreError::Damaged("agent"))?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-    })
 }

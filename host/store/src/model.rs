@@ -39,6 +39,8 @@ pub struct Agent {
     pub connector: String,
     pub url: Option<String>,
     pub settings: Value,
+    /// What the host proves itself to the agent with.
+    pub secret: Option<Secret>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -51,6 +51,7 @@ fn agent(name: &str) -> Agent {
         connector: "echo".to_owned(),
         url: None,
         settings: json!({}),
+        secret: None,
         created_at: 1,
         updated_at: 1,
     }
@@ -91,6 +92,23 @@ async fn no_secret_lies_in_the_file_in_the_clear() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(14).any(|part| part == b"planted-canary"));
     }
+}
+
+#[tokio::test]
+async fn an_agents_secret_is_sealed_and_comes_back() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder).await;
+    let mut bot = Agent { secret: Some(Secret::from("planted-canary".to_owned())), ..agent("bot") };
+    store.create_agent(&bot).await.unwrap();
+    assert_eq!(store.get_agent(&bot.id).await.unwrap(), bot);
+    assert_eq!(store.directory().agent(&bot.id).unwrap().secret, bot.secret);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(14).any(|part| part == b"planted-canary"));
+    }
+    bot.secret = None;
+    store.update_agent(&bot).await.unwrap();
+    assert_eq!(store.get_agent(&bot.id).await.unwrap(), bot);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use jackfield_sdk::{Webhooks, play_xml};
 
 use crate::{Vobiz, sign};
 
-const DIALECT: Dialect = Dialect { number: number, status };
+const DIALECT: Dialect = Dialect { number, status };
 
 impl Webhooks for Vobiz {
     fn identify(request: &Request) -> Option<Identity> {

@@ -82,8 +82,8 @@ questions!(compiled_in, jackfield_sdk::types);
 
 /// A round of work, in microseconds: recognise, authenticate, read and answer an inbound call; a frame in and one out.
 struct Native {
-    webhook: fn(&Dialect) -> Result<f64>,
-    frame: fn(&Dialect) -> Result<f64>,
+    webhook: MeasureNative,
+    frame: MeasureNative,
 }
 
 macro_rules! natives {
@@ -183,12 +183,13 @@ pub(super) async fn media(table: &mut Table) -> Result<()> {
 }
 
 type Measure = fn(&Arc<Generation>, &Dialect) -> Result<f64>;
+type MeasureNative = fn(&Dialect) -> Result<f64>;
 
 async fn each(
     table: &mut Table,
     what: &str,
     measure: Measure,
-    compiled_in: fn(&Native) -> fn(&Dialect) -> Result<f64>,
+    compiled_in: fn(&Native) -> MeasureNative,
 ) -> Result<()> {
     let mut twilios = None;
     for dialect in dialects::all() {

@@ -17,9 +17,16 @@ struct BotCall {
 }
 
 async fn call_bot() -> BotCall {
+    call(&json!({ "connector": "websocket" })).await
+}
+
+async fn call(agent: &Value) -> BotCall {
     let world = World::with(|options| options.with_settings("[egress]\ndanger_allow_private = true\n")).await;
     let mut bot = Bot::start().await.unwrap();
-    let agent = world.api.add_agent("bot", Some(&bot.url)).await.unwrap();
+    let mut agent = agent.clone();
+    agent["name"] = json!("bot");
+    agent["url"] = json!(bot.url);
+    let agent = world.api.create("agents", &agent).await.unwrap();
     world.api.add_number(BOTS_NUMBER, &world.configuration, Some(&agent)).await.unwrap();
     let leg = Leg::inbound(CALLER, BOTS_NUMBER);
     let verb = world.carrier.ring_through(&leg).await.unwrap();
@@ -108,4 +115,43 @@ async fn a_caller_who_hangs_up_closes_the_bots_socket() {
     call.stream.speak(&frames(3)).await;
     call.stream.hang_up();
     call.talk.until("the close", |heard| heard.closed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bot_that_listens_and_speaks_at_another_rate_is_understood() {
+    let agent = json!({ "connector": "websocket", "settings": { "rate": 16_000 } });
+    let mut call = call(&agent).await;
+    assert_eq!(call.talk.heard().metadata["sampleRate"], 16_000);
+    let spoken = frames(40);
+    call.stream.speak(&spoken).await;
+    let heard = call.talk.until("the caller", |heard| heard.audio.len() >= 39 * 640).await.unwrap();
+    let loudest = |samples: &[i16]| samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+    let samples: Vec<i16> = heard.audio.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let sent: Vec<i16> = spoken.concat().into_iter().map(from_ulaw).collect();
+    assert!(loudest(&samples) > loudest(&sent) / 2, "the speech is in it");
+    // A second at 16 kHz is a second to the caller.
+    let tone = |n: u32| (12_000.0 * (std::f64::consts::TAU * 500.0 * f64::from(n) / 16_000.0).sin()) as i16;
+    call.talk.speak(&(0..16_000).map(tone).collect::<Vec<i16>>());
+    call.talk.mark("said");
+    call.talk.until("the mark", |heard| !marks(&heard.messages).is_empty()).await.unwrap();
+    let said = call.stream.heard().audio.iter().map(|frame| frame.bytes.len()).sum::<usize>();
+    assert!((7_990..=8_200).contains(&said), "{said} bytes of \u{3bc}-law");
+}
+
+#[tokio::test]
+async fn the_host_proves_itself_to_a_bot_and_shows_the_secret_to_nobody() {
+    let secret = "bearer-of-the-bot-0123456789";
+    let call = call(&json!({ "connector": "websocket", "secret": secret })).await;
+    assert_eq!(call.talk.heard().authorization.as_deref(), Some("Bearer bearer-of-the-bot-0123456789"));
+    let agents = call.world.api.get("agents").await.unwrap().expect(200).unwrap();
+    let bot = agents["items"].as_array().unwrap().iter().find(|agent| agent["name"] == "bot").unwrap().clone();
+    assert_eq!(bot["secret"], "********6789");
+    // Sent back as it was shown, it stays; empty, it goes.
+    let path = format!("agents/{}", bot["id"].as_str().unwrap());
+    let form = |secret: Value| json!({ "name": "bot", "connector": "websocket", "url": bot["url"], "secret": secret });
+    let kept = call.world.api.put(&path, &form(bot["secret"].clone())).await.unwrap().expect(200).unwrap();
+    assert_eq!(kept["secret"], "********6789");
+    let gone = call.world.api.put(&path, &form(json!(""))).await.unwrap().expect(200).unwrap();
+    assert_eq!(gone["secret"], Value::Null);
+    assert_eq!(call.world.api.put(&path, &form(json!("********1234"))).await.unwrap().status, 422);
 }

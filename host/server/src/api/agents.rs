@@ -3,7 +3,8 @@
 use axum::extract::{Path, State};
 use http::StatusCode;
 use jackfield_agents::Connector;
-use jackfield_store::{Agent, new_id};
+use jackfield_store::mask::{mask, merge};
+use jackfield_store::{Agent, Secret, new_id};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -23,13 +24,15 @@ pub(crate) struct Form {
     connector: String,
     url: Option<String>,
     settings: Option<Map<String, Value>>,
+    /// Absent or masked: what is stored stays. Empty: there is none.
+    secret: Option<String>,
 }
 
 pub(crate) async fn create(
     State(app): State<App>,
     Json(form): Json<Form>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let agent = checked(form, new_id("agt"), now_ms())?;
+    let agent = checked(form, new_id("agt"), now_ms(), None)?;
     app.store.create_agent(&agent).await?;
     Ok((StatusCode::CREATED, axum::Json(show(&agent))))
 }
@@ -45,7 +48,7 @@ pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Answ
 
 pub(crate) async fn replace(State(app): State<App>, Path(id): Path<String>, Json(form): Json<Form>) -> Answer {
     let stored = app.store.get_agent(&id).await?;
-    let agent = checked(form, id, stored.created_at)?;
+    let agent = checked(form, id, stored.created_at, stored.secret)?;
     app.store.update_agent(&agent).await?;
     Ok(axum::Json(show(&agent)))
 }
@@ -55,18 +58,30 @@ pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn checked(form: Form, id: String, created_at: i64) -> Result<Agent, Problem> {
+fn checked(form: Form, id: String, created_at: i64, stored: Option<Secret>) -> Result<Agent, Problem> {
     let url = form.url.filter(|url| !url.is_empty());
-    Connector::parse(&form.connector, url.as_deref()).map_err(|error| Problem::invalid(error.to_string()))?;
+    let settings = Value::Object(form.settings.unwrap_or_default());
+    let secret = secret(form.secret, stored)?;
+    let proof = secret.as_ref().map(|secret| secret.expose().to_owned().into());
+    Connector::parse(&form.connector, url.as_deref(), &settings, proof)
+        .map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(Agent {
         id,
         name: super::name("name", &form.name)?,
         connector: form.connector,
         url,
-        settings: Value::Object(form.settings.unwrap_or_default()),
+        settings,
+        secret,
         created_at,
         updated_at: now_ms(),
     })
+}
+
+fn secret(sent: Option<String>, stored: Option<Secret>) -> Result<Option<Secret>, Problem> {
+    let Some(sent) = sent else { return Ok(stored) };
+    let kept =
+        merge(&sent, stored.as_ref().map(Secret::expose)).map_err(|wrong| Problem::invalid(wrong.to_string()))?;
+    Ok(Some(kept).filter(|kept| !kept.is_empty()).map(|kept| Secret::from(kept.to_owned())))
 }
 
 fn show(agent: &Agent) -> Value {
@@ -76,6 +91,7 @@ fn show(agent: &Agent) -> Value {
         "connector": agent.connector,
         "url": agent.url,
         "settings": agent.settings,
+        "secret": agent.secret.as_ref().map(|secret| mask(secret.expose())),
         "created_at": agent.created_at,
         "updated_at": agent.updated_at,
     })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jackfield_agents::{Connector, FromAgent, Link, Start, ToAgent};
-use jackfield_media::{AgentMessage, Codec, EndReason, Format, Input, Output, Session, SessionConfig, Stats};
+use jackfield_agents::{AgentAudio, Connector, FromAgent, Link, Start, ToAgent};
+use jackfield_media::{AgentMessage, EndReason, Input, Output, Session, SessionConfig, Stats};
 use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
 use jackfield_plugins::{GuestError, Pin};
 use tokio::net::TcpStream;
@@ -103,18 +103,18 @@ impl Running {
             .map_err(plugin_failed)?
             .map_err(|fault| StreamEnd::Plugin(format!("{fault:?}")))?;
         let mut wire = Wire::new(socket, order.leftover, guest).await;
-        let config = session_config(&setup, &order.connector, order.knobs, order.recording.is_some());
-        let config = config.map_err(StreamEnd::Plugin)?;
-        let start = Start { sample_rate: config.agent.rate, ..order.start };
-        let link = match jackfield_agents::connect(&order.connector, &start, order.knobs.agent_connect).await {
+        let wire_in = wire::format_of(&setup.inbound).map_err(StreamEnd::Plugin)?;
+        let patience = order.knobs.agent_connect;
+        let link = match jackfield_agents::connect(&order.connector, &order.start, wire_in, patience).await {
             Ok(link) => link,
             Err(error) => {
                 wire.close("agent unreachable").await;
                 return Err(StreamEnd::AgentUnreachable(error.to_string()));
             }
         };
+        let config = session_config(&setup, &link, order.knobs, order.recording.is_some())?;
         let tape = order.recording.map(|path| desk.recorder.record(path, config.wire_in.rate));
-        let session = Session::new(config, desk.began.elapsed());
+        let session = Session::new(config, desk.began.elapsed()).ok_or(StreamEnd::Session(EndReason::Unplayable))?;
         wire.unread = 0;
         Ok(Self {
             wire,
@@ -200,10 +200,15 @@ impl Running {
         match said {
             FromAgent::Audio(bytes) => self.session.handle(now, Input::AgentAudio(&bytes)),
             FromAgent::Mark(name) => self.session.handle(now, Input::AgentMark(name)),
-            FromAgent::Clear => self.session.handle(now, Input::AgentClear),
+            FromAgent::Clear => {
+                self.session.handle(now, Input::AgentClear);
+                self.link.send(ToAgent::Cleared { heard_ms: self.session.heard_ms() });
+            }
             FromAgent::Dtmf(digits) => self.session.handle(now, Input::AgentDtmf(digits)),
             FromAgent::HangUp { after_playout } => self.session.handle(now, Input::AgentHangUp { after_playout }),
             FromAgent::Closed { normal } => self.session.handle(now, Input::AgentClosed { normal }),
+            // Nobody asks for the words yet.
+            FromAgent::Transcript { .. } => {}
             FromAgent::Problem(what) => {
                 self.bad += 1;
                 tracing::debug!(call = self.call.id, what, "an agent's message was refused");
@@ -226,7 +231,7 @@ impl Running {
         while let Some(output) = self.session.poll_output() {
             match output {
                 Output::Wire(command) => self.wire.say(command)?,
-                Output::Agent(message) => self.link.send(for_agent(message)),
+                Output::Agent(message) => self.link.send(for_agent(message, self.session.heard_ms())),
                 Output::Record { caller, agent } => {
                     if let Some(tape) = &mut self.tape {
                         tape.frame(&caller, &agent);
@@ -235,6 +240,7 @@ impl Running {
                 Output::End(reason) => self.stop(StreamEnd::Session(reason)),
             }
         }
+        self.link.hold_audio(self.session.agent_backpressure());
         Ok(())
     }
 
@@ -258,20 +264,20 @@ impl Running {
 
 fn session_config(
     setup: &StreamSetup,
-    connector: &Connector,
+    link: &Link,
     knobs: StreamKnobs,
     record: bool,
-) -> Result<SessionConfig, String> {
-    let wire_in = wire::format_of(&setup.inbound)?;
-    let wire_out = wire::format_of(&setup.outbound)?;
-    let (agent, hold_ms) = match connector {
-        Connector::Echo => (wire_in, 0),
-        Connector::WebSocket { .. } => (Format { codec: Codec::L16, rate: wire_in.rate }, knobs.hold_ms),
-    };
+) -> Result<SessionConfig, StreamEnd> {
+    let wire_in = wire::format_of(&setup.inbound).map_err(StreamEnd::Plugin)?;
+    let wire_out = wire::format_of(&setup.outbound).map_err(StreamEnd::Plugin)?;
+    let AgentAudio { to_agent, from_agent } = link.audio();
+    // Audio that comes as it is needed gains nothing from a hold.
+    let hold_ms = if link.is_steady() { 0 } else { knobs.hold_ms };
     Ok(SessionConfig {
         wire_in,
         wire_out,
-        agent,
+        to_agent,
+        from_agent,
         frame_ms: setup.frame.clamp(10, 60),
         lead_ms: knobs.lead_ms.min(setup.lead),
         hold_ms,
@@ -281,11 +287,11 @@ fn session_config(
     })
 }
 
-fn for_agent(message: AgentMessage) -> ToAgent {
+fn for_agent(message: AgentMessage, heard_ms: u64) -> ToAgent {
     match message {
         AgentMessage::Audio(bytes) => ToAgent::Audio(bytes),
         AgentMessage::Dtmf(digit) => ToAgent::Dtmf(digit),
-        AgentMessage::Mark { name, cleared } => ToAgent::Mark { name, cleared },
+        AgentMessage::Mark { name, cleared } => ToAgent::Mark { name, cleared, heard_ms },
         AgentMessage::Stop { reason } => ToAgent::Stop { reason },
     }
 }
