@@ -6,6 +6,7 @@
 mod format;
 pub mod g711;
 mod playout;
+mod reorder;
 mod resample;
 mod session;
 mod tape;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::format::{Converter, Format};
 use crate::playout::Playout;
+use crate::reorder::{Place, Reorder};
 use crate::tape::Tape;
 
 /// How a call's audio is to be carried.
@@ -42,6 +43,8 @@ pub enum Input<'a> {
     },
     WireAudio {
         payload: &'a [u8],
+        /// Its place among the provider's audio messages, where they are numbered.
+        sequence: Option<u64>,
     },
     WireDtmf(&'a str),
     /// A mark of ours was played, or dropped.
@@ -164,6 +167,7 @@ pub struct Session {
     /// Wire to agent, and agent to wire.
     inward: Converter,
     outward: Converter,
+    order: Reorder,
     playout: Playout,
     tape: Option<Tape>,
     outputs: VecDeque<Output>,
@@ -189,6 +193,7 @@ impl Session {
         Some(Self {
             inward,
             outward,
+            order: Reorder::default(),
             playout: Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms),
             tape: config.record.then(|| Tape::new(config.wire_in.rate, frame_ms, now)),
             outputs: VecDeque::new(),
@@ -213,7 +218,7 @@ impl Session {
         }
         match input {
             Input::WireStarted { wire_in, wire_out } => self.started(now, wire_in, wire_out),
-            Input::WireAudio { payload } => self.wire_audio(now, payload),
+            Input::WireAudio { payload, sequence } => self.wire_audio(now, payload, sequence),
             Input::WireDtmf(digit) => self.agent(AgentMessage::Dtmf(digit.to_owned())),
             Input::WireMark(id) => self.wire_mark(id),
             Input::WireStopped | Input::WireClosed => self.end(EndReason::CallerHungUp),
@@ -305,9 +310,20 @@ impl Session {
         self.config = changed;
     }
 
-    fn wire_audio(&mut self, now: Duration, payload: &[u8]) {
+    fn wire_audio(&mut self, now: Duration, payload: &[u8], sequence: Option<u64>) {
         self.last_media = now;
         self.ready = true;
+        match self.order.place(sequence, payload) {
+            Place::Now => self.caller_said(now, payload),
+            Place::Kept => {}
+            Place::Late => self.stats.dropped += 1,
+        }
+        while let Some(payload) = self.order.next() {
+            self.caller_said(now, &payload);
+        }
+    }
+
+    fn caller_said(&mut self, now: Duration, payload: &[u8]) {
         let format = self.config.wire_in;
         if payload.is_empty() || !format.fits(payload) {
             self.stats.bad += 1;

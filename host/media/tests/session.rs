@@ -57,7 +57,7 @@ fn an_echo_gives_every_byte_back_in_order() {
     let (mut sent, mut back) = (Vec::new(), Vec::new());
     for index in 0..500u64 {
         let frame: Vec<u8> = (0..160).map(|byte| (index * 7 + byte) as u8).collect();
-        session.handle(ms(index * 20 + 3), Input::WireAudio { payload: &frame });
+        session.handle(ms(index * 20 + 3), Input::WireAudio { payload: &frame, sequence: None });
         for output in drain(&mut session) {
             if let Output::Agent(AgentMessage::Audio(bytes)) = output {
                 session.handle(ms(index * 20 + 3), Input::AgentAudio(&bytes));
@@ -156,9 +156,9 @@ fn a_start_is_held_back_and_the_rest_of_speech_is_padded() {
 #[test]
 fn bad_audio_is_dropped_and_counted_and_the_call_goes_on() {
     let mut session = started(SessionConfig { to_agent: L16, from_agent: L16, ..config() });
-    session.handle(ms(0), Input::WireAudio { payload: &[] });
+    session.handle(ms(0), Input::WireAudio { payload: &[], sequence: None });
     session.handle(ms(0), Input::AgentAudio(&[1, 2, 3]));
-    session.handle(ms(0), Input::WireAudio { payload: &[0x1E] });
+    session.handle(ms(0), Input::WireAudio { payload: &[0x1E], sequence: None });
     assert_eq!(drain(&mut session), [Output::Agent(AgentMessage::Audio((-8_828i16).to_le_bytes().to_vec()))]);
     assert_eq!(session.stats().bad, 2);
 }
@@ -169,7 +169,7 @@ fn a_provider_that_floods_is_cut_to_one_and_a_half_times_real_time() {
     let mut taken = 0;
     for index in 0..5_000u64 {
         // Ten times real time.
-        session.handle(ms(index * 2), Input::WireAudio { payload: &[1; 160] });
+        session.handle(ms(index * 2), Input::WireAudio { payload: &[1; 160], sequence: None });
         taken += drain(&mut session).len() as u64;
     }
     assert!((840..=860).contains(&taken), "{taken} frames of 20 ms in 10 s");
@@ -217,7 +217,7 @@ fn every_end_comes_once_and_nothing_follows_it() {
         session.handle(ms(1), input);
         let outputs = drain(&mut session);
         assert_eq!(outputs.last(), Some(&Output::End(reason)));
-        session.handle(ms(2), Input::WireAudio { payload: &[1; 160] });
+        session.handle(ms(2), Input::WireAudio { payload: &[1; 160], sequence: None });
         session.handle(ms(2), Input::HangUp);
         assert_eq!(drain(&mut session), []);
     }
@@ -236,7 +236,7 @@ fn a_recording_has_both_sides_in_time_and_not_what_was_cut_off() {
     session.handle(ms(0), Input::AgentAudio(&[0x1E; 1_600]));
     let (mut caller_side, mut agent_side) = (Vec::new(), Vec::new());
     for beat in 1..=10u64 {
-        session.handle(ms(beat * 20 - 1), Input::WireAudio { payload: &[0x9E; 160] });
+        session.handle(ms(beat * 20 - 1), Input::WireAudio { payload: &[0x9E; 160], sequence: None });
         if beat == 4 {
             session.handle(ms(79), Input::AgentClear);
         }
@@ -276,7 +276,7 @@ fn speech_in_odd_lumps_is_not_padded_in_its_middle() {
             if now % lump == 0 {
                 let bytes: Vec<u8> = (0..lump * 8).map(|byte| (now + byte) as u8 & 0x7F).collect();
                 session.handle(ms(now), Input::AgentAudio(&bytes));
-                session.handle(ms(now), Input::WireAudio { payload: &[1; 8] });
+                session.handle(ms(now), Input::WireAudio { payload: &[1; 8], sequence: None });
                 said.extend(bytes);
             }
             if now % 20 == 7 {
@@ -323,7 +323,7 @@ fn an_agent_at_another_rate_hears_and_is_heard() {
         let (mut heard, mut said) = (Vec::new(), Vec::new());
         for beat in 0..100u32 {
             let frame = ULAW.encode(&tone(8_000, beat * 160, 160));
-            session.handle(ms(u64::from(beat) * 20), Input::WireAudio { payload: &frame });
+            session.handle(ms(u64::from(beat) * 20), Input::WireAudio { payload: &frame, sequence: None });
             let samples = from_agent.rate / 50;
             let speech = from_agent.encode(&tone(from_agent.rate, beat * samples, samples));
             session.handle(ms(u64::from(beat) * 20), Input::AgentAudio(&speech));
@@ -365,7 +365,7 @@ fn a_stream_of_another_format_than_was_announced_is_followed() {
     assert_eq!(drain(&mut session), [early]);
     session.handle(ms(6), Input::AgentAudio(&ULAW.encode(&tone(8_000, 0, 320))));
     session.handle(ms(6), Input::AgentMark("late".to_owned()));
-    session.handle(ms(6), Input::WireAudio { payload: &wide.encode(&tone(16_000, 0, 640)) });
+    session.handle(ms(6), Input::WireAudio { payload: &wide.encode(&tone(16_000, 0, 640)), sequence: None });
     let outputs: Vec<Output> = (1..6).flat_map(|beat| tick(&mut session, beat * 20)).collect();
     assert!(audio(&outputs).iter().all(|frame| frame.len() == 640));
     // Names go on, so that an answer to an old mark is not taken for one to a new.
