@@ -10,6 +10,7 @@
 pub mod bindings;
 
 pub mod account;
+pub mod dtmf;
 pub mod encoding;
 pub mod event;
 mod export;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::dtmf::pressed;
 use crate::encoding::{from_base64, push_base64};
 use crate::json::lenient;
 use crate::types::{Audio, Call, Codec, Fault, MediaCommand, MediaEvent, MediaFormat, Message, Started, StreamSetup};
@@ -177,7 +178,7 @@ impl Stream {
         let event = match (wire.event.as_ref(), wire.start, wire.mark) {
             ("media", ..) => self.audio(wire.media)?,
             ("mark", _, Some(mark)) => MediaEvent::Mark(mark.name.into_owned()),
-            ("dtmf", ..) => dtmf(wire.dtmf)?,
+            ("dtmf", ..) => pressed(&wire.dtmf.map(|dtmf| dtmf.digit).unwrap_or_default())?,
             ("start", Some(start), _) => self.started(start)?,
             ("stop", ..) => MediaEvent::Stopped,
             ("start" | "mark", ..) => return malformed("a message without its details"),
@@ -210,10 +211,4 @@ impl Stream {
             MediaCommand::Dtmf(_) | MediaCommand::Stop | MediaCommand::Other(_) => Ok(Vec::new()),
         }
     }
-}
-
-fn dtmf(dtmf: Option<Dtmf<'_>>) -> Result<MediaEvent, Fault> {
-    let digit = dtmf.map(|dtmf| dtmf.digit.into_owned()).unwrap_or_default();
-    let known = digit.len() == 1 && digit.bytes().all(|byte| b"0123456789*#ABCDabcd".contains(&byte));
-    if known { Ok(MediaEvent::Dtmf(digit.to_ascii_uppercase())) } else { malformed("a digit that no key has") }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::dtmf::pressed;
 use crate::encoding::{from_base64, push_base64};
 use crate::json::lenient;
 use crate::types::{Audio, Call, Codec, Fault, MediaCommand, MediaEvent, MediaFormat, Message, Started, StreamSetup};
@@ -94,7 +95,7 @@ impl Stream {
             // Some write the older name.
             ("playedStream" | "played", _, Some(name)) => MediaEvent::Mark(name.into_owned()),
             ("clearedAudio", ..) => MediaEvent::Cleared,
-            ("dtmf", ..) => dtmf(wire.dtmf)?,
+            ("dtmf", ..) => pressed(&wire.dtmf.map(|dtmf| dtmf.digit).unwrap_or_default())?,
             ("start", ..) => self.started(wire.start, wire.stream_id)?,
             ("stop", ..) => MediaEvent::Stopped,
             ("media" | "playedStream" | "played", ..) => return malformed("a message without its details"),
@@ -178,10 +179,4 @@ fn format_of(format: &Format) -> MediaFormat {
         ("audio/x-mulaw", 8_000) => FORMAT,
         (other, sample_rate) => MediaFormat { codec: Codec::Other(other.to_owned()), sample_rate },
     }
-}
-
-fn dtmf(dtmf: Option<Dtmf<'_>>) -> Result<MediaEvent, Fault> {
-    let digit = dtmf.map(|dtmf| dtmf.digit.into_owned()).unwrap_or_default();
-    let known = digit.len() == 1 && digit.bytes().all(|byte| b"0123456789*#ABCDabcd".contains(&byte));
-    if known { Ok(MediaEvent::Dtmf(digit.to_ascii_uppercase())) } else { malformed("a digit that no key has") }
 }

@@ -110,7 +110,9 @@ impl<'a> Rest<'a> {
 
     /// A gateway's error page is no JSON, and some refusals have no body at all.
     fn refusal(&self, response: &HttpResponse) -> Fault {
-        let error: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        // Some wrap their errors in a list.
+        let error = body["errors"].get(0).unwrap_or(&body);
         let said =
             ["message", "detail", "error", "error_title", "title"].into_iter().find_map(|name| text(&error[name]));
         let message = said.unwrap_or("no reason given").to_owned();

@@ -57,8 +57,14 @@ impl HostOptions {
 
     /// Requests for Twilio go to a fake of it.
     #[must_use]
-    pub fn with_twilio_at(mut self, address: SocketAddr) -> Self {
-        let routes = format!("api.twilio.com=http://{address}");
+    pub fn with_twilio_at(self, address: SocketAddr) -> Self {
+        self.with_route("api.twilio.com", address)
+    }
+
+    /// Requests for that host go to a fake on loopback.
+    #[must_use]
+    pub fn with_route(mut self, host: &str, address: SocketAddr) -> Self {
+        let routes = format!("{host}=http://{address}");
         self.environment.push(("JACKFIELD_EGRESS_DANGER_ROUTES".to_owned(), routes));
         self
     }

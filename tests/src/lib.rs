@@ -15,4 +15,5 @@ pub mod hostile;
 pub mod http;
 pub mod place;
 pub mod speech;
+pub mod telnyx_rest;
 pub mod twilio_rest;

@@ -53,6 +53,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "plugin-vobiz",
             "plugin-vonage",
             "plugin-cloudonix",
+            "plugin-telnyx",
         ],
     ),
 ];

@@ -42,4 +42,5 @@ tiers! {
     vobiz: plugin_vobiz::Vobiz, "vobiz";
     vonage: plugin_vonage::Vonage, "vonage";
     cloudonix: plugin_cloudonix::Cloudonix, "cloudonix";
+    telnyx: plugin_telnyx::Telnyx, "telnyx";
 }

@@ -293,25 +293,30 @@ impl CallService {
 
     /// A callback reported something about a call.
     pub(crate) async fn reported(&self, id: &str, update: StatusUpdate) -> Result<(), String> {
-        let Some(handle) = self.find(id).await? else { return Ok(()) };
-        handle.tell(Input::Reported(report_of(update))).await
+        self.tell(id, Input::Reported(report_of(update))).await
+    }
+
+    /// Something happened to a call, if there is such a call.
+    pub(crate) async fn tell(&self, id: &str, input: Input) -> Result<(), String> {
+        match self.find(id).await? {
+            Some(handle) => handle.tell(input).await,
+            None => Ok(()),
+        }
     }
 
     /// A callback brought the provider's id before the answer to `place` did.
     pub(crate) async fn learned(&self, id: &str, provider_id: &str) -> Result<(), String> {
-        let Some(handle) = self.find(id).await? else { return Ok(()) };
-        handle.tell(Input::Placed { provider_id: provider_id.to_owned(), status: None }).await
+        self.tell(id, Input::Placed { provider_id: provider_id.to_owned(), status: None }).await
     }
 
     /// The provider asks what to do with an outbound call: it was answered.
     pub(crate) async fn answered_by_provider(&self, id: &str) -> Result<(), String> {
-        let Some(handle) = self.find(id).await? else { return Ok(()) };
         let report = jackfield_calls::Report {
             status: Some(Status::InProgress),
             raw: "answered".to_owned(),
             ..jackfield_calls::Report::default()
         };
-        handle.tell(Input::Reported(report)).await
+        self.tell(id, Input::Reported(report)).await
     }
 
     /// Is the call over, or on its way there?
@@ -389,7 +394,12 @@ impl CallService {
         let serving = self.board.plugins.current(&configuration.provider);
         let generation = serving
             .ok_or_else(|| CallProblem::Plugin(format!("no plugin for `{}` is loaded", configuration.provider)))?;
-        Ok(Provider { generation, configuration, egress: self.board.egress.clone() })
+        Ok(self.provider_of(generation, configuration))
+    }
+
+    /// An account's orders, by a generation.
+    pub(crate) fn provider_of(&self, generation: Arc<Generation>, configuration: Arc<Configuration>) -> Provider {
+        Provider { generation, configuration, egress: self.board.egress.clone() }
     }
 
     fn resolve(&self, order: &PlaceOrder) -> Result<(Arc<Configuration>, Arc<Agent>, String), CallProblem> {
@@ -475,11 +485,7 @@ impl CallService {
     }
 
     async fn send_order(&self, handle: &Handle, request: &PlaceRequest) -> Result<(), CallProblem> {
-        let provider = Provider {
-            generation: Arc::clone(&handle.generation),
-            configuration: Arc::clone(&handle.configuration),
-            egress: self.board.egress.clone(),
-        };
+        let provider = self.provider_of(Arc::clone(&handle.generation), Arc::clone(&handle.configuration));
         let (input, outcome) = match place_patiently(&provider, request).await {
             Ok(Ok(placed)) => {
                 let status = status_of(&placed.status);
@@ -528,7 +534,7 @@ impl CallService {
             pin: taken.handle.generation.pin(),
             connector,
             start,
-            knobs: self.knobs(),
+            knobs: self.knobs(&taken.call),
             recording: self.recording(&taken.call),
             news: taken.handle.inbox.clone(),
             ends: Arc::clone(&taken.handle.stream_ends),
@@ -549,14 +555,17 @@ impl CallService {
         });
     }
 
-    fn knobs(&self) -> StreamKnobs {
-        let media = &self.board.settings.media;
+    fn knobs(&self, call: &Call) -> StreamKnobs {
+        let ServerSettings { media, limits, .. } = &*self.board.settings;
+        // The audio of a call that rings elsewhere may be open already, and begins when somebody picks up.
+        let rings = if call.direction == "outbound" && call.answered_at.is_none() { limits.ring_seconds } else { 0 };
         StreamKnobs {
             lead_ms: media.lead_ms,
             hold_ms: media.hold_ms,
             queue_ms: media.agent_queue_ms,
             no_media_ms: media.no_media_ms,
             agent_connect: Duration::from_millis(u64::from(media.agent_connect_ms)),
+            start: Duration::from_millis(u64::from(media.no_media_ms) + u64::from(rings) * 1_000),
         }
     }
 

@@ -5,6 +5,7 @@
 //! else; a draining server takes no new calls and finishes what it has begun.
 
 mod account;
+mod answering;
 pub mod api;
 mod call_service;
 mod clock;

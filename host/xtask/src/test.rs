@@ -9,8 +9,14 @@ use anyhow::{Context, Result};
 use crate::{EVERYTHING, build, plugins, root, run, target, wasm_target};
 
 /// The vendors' own libraries: oracles for signatures, markup and agent protocols that share no code with us.
-const ORACLES: [&str; 6] =
-    ["twilio==9.13.0", "plivo==4.63.0", "vonage-jwt==1.1.5", "telnyx==4.189.0", "pipecat-ai==1.14.0", "openai==3.52.0"];
+const ORACLES: [&str; 6] = [
+    "twilio==9.13.0",
+    "plivo==4.63.0",
+    "vonage-jwt==1.1.5",
+    "telnyx[webhooks]==4.189.0",
+    "pipecat-ai==1.14.0",
+    "openai==3.52.0",
+];
 const DENY: &str = "0.20.2";
 
 pub(crate) fn all() -> Result<()> {
@@ -74,7 +80,7 @@ fn oracles() -> Result<PathBuf> {
     let venv = target().join("venv");
     let python = venv.join("bin/python");
     // Asked for by name: importing them all takes seconds.
-    let names = "twilio plivo vonage_jwt telnyx pipecat openai";
+    let names = "twilio plivo vonage_jwt telnyx nacl pipecat openai";
     let ask = format!("import importlib.util as u; assert all(u.find_spec(name) for name in '{names}'.split())");
     if run::quietly(Command::new(&python).args(["-c", &ask])).is_ok() {
         return Ok(python);

@@ -1,6 +1,7 @@
 //! Vonage's sockets: linear PCM in binary frames of 20 ms, and JSON text beside them.
 
 use jackfield_sdk::Media;
+use jackfield_sdk::dtmf::pressed;
 use jackfield_sdk::json::text;
 use jackfield_sdk::types::{
     Account, Audio, Call, Codec, Fault, MediaCommand, MediaEvent, MediaFormat, Message, Started, StreamSetup,
@@ -49,7 +50,7 @@ impl Stream {
             // The first text may come behind the first audio.
             "websocket:connected" if self.started => MediaEvent::Ignored("connected".to_owned()),
             "websocket:connected" => self.start(format_of(text(&message["content-type"]).unwrap_or_default())),
-            "websocket:dtmf" => dtmf(text(&message["digit"]).unwrap_or_default())?,
+            "websocket:dtmf" => pressed(text(&message["digit"]).unwrap_or_default())?,
             "websocket:cleared" => MediaEvent::Cleared,
             "websocket:notify" => match text(&message["payload"]["name"]) {
                 Some(name) => MediaEvent::Mark(name.to_owned()),
@@ -65,11 +66,6 @@ fn format_of(content_type: &str) -> MediaFormat {
     let (codec, rate) = content_type.split_once(";rate=").unwrap_or((content_type, "16000"));
     let codec = if matches!(codec, "audio/l16" | "") { Codec::L16 } else { Codec::Other(codec.to_owned()) };
     MediaFormat { codec, sample_rate: rate.trim().parse().unwrap_or(16_000) }
-}
-
-fn dtmf(digit: &str) -> Result<MediaEvent, Fault> {
-    let known = digit.len() == 1 && digit.bytes().all(|byte| b"0123456789*#ABCDabcd".contains(&byte));
-    if known { Ok(MediaEvent::Dtmf(digit.to_ascii_uppercase())) } else { malformed("a digit that no key has") }
 }
 
 impl Media for Vonage {

@@ -169,7 +169,7 @@ fn frame(generation: &Arc<Generation>, dialect: &Dialect) -> Result<f64> {
 /// A frame of the wire's length, and the message that carries it here.
 fn spoken(dialect: &Dialect) -> Result<(usize, tungstenite::Message)> {
     let frame = (dialect.frames)().into_iter().next().context("no speech was made")?;
-    Ok((frame.len(), (dialect.speak)(&frame)))
+    Ok((frame.len(), (dialect.speak)(1, &frame)))
 }
 
 /// Every provider's webhook.

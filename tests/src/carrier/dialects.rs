@@ -39,7 +39,7 @@ pub struct Dialect {
     /// What a stream begins with.
     pub start: fn() -> Vec<Message>,
     /// A frame as the caller's end sends it.
-    pub speak: fn(&[u8]) -> Message,
+    pub speak: fn(u64, &[u8]) -> Message,
     /// The audio in what comes back, if it holds any.
     pub hear: fn(&Message) -> Option<Vec<u8>>,
     /// Frames of 20 ms in the wire's format.
@@ -78,9 +78,13 @@ fn media_stream(stream: &str, start: &Value) -> Vec<Message> {
     vec![Message::text(json!({ "event": "connected" }).to_string()), Message::text(start.to_string())]
 }
 
-fn media_speak(stream: &str, frame: &[u8]) -> Message {
-    let media = json!({ "track": "inbound", "chunk": "1", "timestamp": "5", "payload": STANDARD.encode(frame) });
-    let message = json!({ "event": "media", "sequenceNumber": "3", "streamSid": stream, "media": media });
+fn media_speak(stream: &str, number: u64, frame: &[u8]) -> Message {
+    let media = json!({
+        "track": "inbound", "chunk": number.to_string(), "timestamp": (number * 20).to_string(),
+        "payload": STANDARD.encode(frame),
+    });
+    let message =
+        json!({ "event": "media", "sequenceNumber": (number + 2).to_string(), "streamSid": stream, "media": media });
     Message::text(message.to_string())
 }
 
@@ -127,7 +131,7 @@ fn twilio() -> Dialect {
             });
             media_stream(MEDIA, &start)
         },
-        speak: |frame| media_speak(MEDIA, frame),
+        speak: |number, frame| media_speak(MEDIA, number, frame),
         hear: media_hear,
         frames: ulaw,
     }
@@ -154,10 +158,12 @@ fn play_audio_start() -> Vec<Message> {
     vec![Message::text(start.to_string())]
 }
 
-fn play_audio_speak(frame: &[u8]) -> Message {
+fn play_audio_speak(number: u64, frame: &[u8]) -> Message {
     let media =
-        json!({ "track": "inbound", "timestamp": "1768471200123", "chunk": 1, "payload": STANDARD.encode(frame) });
-    Message::text(json!({ "sequenceNumber": 2, "event": "media", "streamId": STREAM, "media": media }).to_string())
+        json!({ "track": "inbound", "timestamp": "1768471200123", "chunk": number, "payload": STANDARD.encode(frame) });
+    Message::text(
+        json!({ "sequenceNumber": number + 1, "event": "media", "streamId": STREAM, "media": media }).to_string(),
+    )
 }
 
 fn play_audio_hear(message: &Message) -> Option<Vec<u8>> {
@@ -271,7 +277,7 @@ fn vonage() -> Dialect {
             let connected = json!({ "event": "websocket:connected", "content-type": "audio/l16;rate=16000" });
             vec![Message::text(connected.to_string())]
         },
-        speak: |frame| Message::binary(frame.to_vec()),
+        speak: |_, frame| Message::binary(frame.to_vec()),
         hear: |message| message.is_binary().then(|| message.clone().into_data().to_vec()),
         frames: linear,
     }
@@ -310,7 +316,7 @@ fn cloudonix() -> Dialect {
             });
             media_stream(STREAM_SID, &start)
         },
-        speak: |frame| media_speak(STREAM_SID, frame),
+        speak: |number, frame| media_speak(STREAM_SID, number, frame),
         hear: media_hear,
         frames: ulaw,
     }

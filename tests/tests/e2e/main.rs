@@ -12,4 +12,5 @@ mod refusals;
 mod secrecy;
 mod surface;
 mod swap;
+mod telnyx;
 mod world;

@@ -75,7 +75,7 @@ async fn speak_and_hear(dialect: &Dialect, address: std::net::SocketAddr, path: 
         tokio::select! {
             _ = beat.tick(), if sent.len() < FRAMES => {
                 let frame = frames.next().unwrap_or_default();
-                out.send((dialect.speak)(&frame)).await.unwrap();
+                out.send((dialect.speak)(sent.len() as u64 + 1, &frame)).await.unwrap();
                 sent.push(Passed { at: Instant::now(), bytes: frame });
             }
             message = back.next() => {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jackfield_egress::Egress;
-use jackfield_plugins::types::{Binding, Call as GuestCall, Fault, Inspection, NumberPage, PlaceRequest, Placed};
+use jackfield_plugins::types::{
+    Action, Binding, Call as GuestCall, Fault, Inspection, NumberPage, PlaceRequest, Placed,
+};
 use jackfield_plugins::{CallsGuest, Generation, GuestError};
 use jackfield_store::Configuration;
 
@@ -39,6 +41,11 @@ impl Provider {
 
     pub(crate) async fn find_placed(&self, request: &PlaceRequest, since: u64) -> Result<Option<Placed>, CallProblem> {
         settle(self.guest().await?.find_placed(&account_of(&self.configuration), request, since).await)
+    }
+
+    pub(crate) async fn answer(&self, call: &GuestCall, action: &Action) -> Result<Result<(), Fault>, CallProblem> {
+        let answered = self.guest().await?.answer(&account_of(&self.configuration), call, action).await;
+        answered.map_err(|error| problem_of(&error))
     }
 
     pub(crate) async fn hang_up(&self, call: &GuestCall) -> Result<(), CallProblem> {

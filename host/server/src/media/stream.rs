@@ -43,6 +43,8 @@ pub(crate) struct StreamKnobs {
     pub(crate) queue_ms: u32,
     pub(crate) no_media_ms: u32,
     pub(crate) agent_connect: Duration,
+    /// How long a stream may be open before it begins.
+    pub(crate) start: Duration,
 }
 
 /// What a stream tells the call it belongs to.
@@ -104,6 +106,14 @@ impl Running {
             .map_err(|fault| StreamEnd::Plugin(format!("{fault:?}")))?;
         let mut wire = Wire::new(socket, order.leftover, guest).await;
         let wire_in = wire::format_of(&setup.inbound).map_err(StreamEnd::Plugin)?;
+        // A socket may be open long before somebody picks up: an agent is only brought to a call that has begun.
+        let (first, bad) = match begun(&mut wire, order.knobs.start).await {
+            Ok(begun) => begun,
+            Err(end) => {
+                wire.close("the stream did not begin").await;
+                return Err(end);
+            }
+        };
         let patience = order.knobs.agent_connect;
         let link = match jackfield_agents::connect(&order.connector, &order.start, wire_in, patience).await {
             Ok(link) => link,
@@ -114,9 +124,10 @@ impl Running {
         };
         let config = session_config(&setup, &link, order.knobs, order.recording.is_some())?;
         let tape = order.recording.map(|path| desk.recorder.record(path, config.wire_in.rate));
-        let session = Session::new(config, desk.began.elapsed()).ok_or(StreamEnd::Session(EndReason::Unplayable))?;
+        let now = desk.began.elapsed();
+        let session = Session::new(config, now).ok_or(StreamEnd::Session(EndReason::Unplayable))?;
         wire.unread = 0;
-        Ok(Self {
+        let mut running = Self {
             wire,
             link,
             session,
@@ -126,9 +137,11 @@ impl Running {
             ends: order.ends,
             metrics: desk.metrics.clone(),
             end: None,
-            bad: 0,
+            bad,
             _pin: order.pin,
-        })
+        };
+        first.into_iter().for_each(|event| running.event(now, event));
+        Ok(running)
     }
 
     async fn carry(mut self, desk: &Desk) -> (StreamEnd, Stats, u64) {
@@ -166,7 +179,10 @@ impl Running {
 
     fn event(&mut self, now: Duration, event: MediaEvent) {
         match event {
-            MediaEvent::Audio(audio) => self.session.handle(now, Input::WireAudio { payload: &audio.payload }),
+            MediaEvent::Audio(audio) => {
+                let (payload, sequence) = (&audio.payload[..], audio.sequence);
+                self.session.handle(now, Input::WireAudio { payload, sequence });
+            }
             MediaEvent::Started(started) => self.started(now, &started),
             MediaEvent::Dtmf(digit) => {
                 self.news.send(Order::Stream(Box::new(StreamNews::Dtmf))).ok();
@@ -260,6 +276,34 @@ impl Running {
         self.wire.close("call over").await;
         (end, stats, heard_ms)
     }
+}
+
+/// Waits until the stream says what it carries, or carries something. With it comes how much made no sense before.
+async fn begun(wire: &mut Wire, patience: Duration) -> Result<(Vec<MediaEvent>, u64), StreamEnd> {
+    let mut bad = 0;
+    let waiting = async {
+        loop {
+            match wire.hear().await.map_err(end_of)? {
+                Heard::Events(events) => {
+                    let began = |event: &MediaEvent| {
+                        matches!(event, MediaEvent::Started(_) | MediaEvent::Audio(_) | MediaEvent::Stopped)
+                    };
+                    if events.iter().any(began) {
+                        return Ok((events, bad));
+                    }
+                }
+                Heard::Bad(reason) => {
+                    bad += 1;
+                    tracing::debug!(reason, "a media message was dropped");
+                }
+                Heard::Nothing => {}
+                // Nobody picked up, or the caller was quicker than the stream.
+                Heard::Closed => return Err(StreamEnd::Session(EndReason::CallerHungUp)),
+            }
+        }
+    };
+    let silent = |_| StreamEnd::Session(EndReason::NoMedia);
+    tokio::time::timeout(patience, waiting).await.map_err(silent)?
 }
 
 fn session_config(

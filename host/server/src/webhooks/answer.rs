@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response as HttpResponse;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use jackfield_plugins::types::{Action, Response, SayAction};
+use jackfield_plugins::types::Response;
 
 use super::Refused;
 
@@ -29,11 +29,6 @@ pub(crate) fn checked(response: Response) -> Result<HttpResponse, Refused> {
         answer.headers_mut().insert(name, value);
     }
     Ok(answer)
-}
-
-/// A sentence for the caller, and the end of the call.
-pub(crate) fn say(text: &str) -> Action {
-    Action::Say(SayAction { text: text.to_owned(), language: "en-US".to_owned() })
 }
 
 #[cfg(test)]

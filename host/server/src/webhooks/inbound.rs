@@ -1,16 +1,15 @@
-//! A call from outside: which number, which agent, may it come in, and where its audio goes.
+//! A webhook that may be a call from outside.
 
 use std::sync::Arc;
 
 use axum::response::Response;
-use jackfield_plugins::types::{Action, Event, Incoming, RejectReason, Request};
-use jackfield_store::{Agent, Inserted, NewCall};
+use jackfield_plugins::types::{Action, Event, Incoming, Request};
 
 use super::genuine::{self, Genuine};
 use super::{Refused, answer};
 use crate::App;
 use crate::account::guest_call;
-use crate::clock::now_ms;
+use crate::answering;
 use crate::metrics::WebhookOutcome;
 
 /// The hook's name where it is the number's own webhook.
@@ -72,59 +71,19 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
 }
 
 async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<Response, Refused> {
-    if app.drain.draining() {
-        return Err(Refused::Unavailable("the host is draining".to_owned()));
+    let generation = Arc::clone(genuine.generation());
+    let configuration = Arc::clone(&genuine.configuration);
+    let admitted = answering::admit(app, &generation, &configuration, &genuine.directory, &incoming).await;
+    let told = admitted.map_err(|why| Refused::Unavailable(why.to_string()))?;
+    if answering::by_command(&generation) {
+        let provider = app.calls.provider_of(generation, configuration);
+        answering::command(app, provider, told, answering::stranger(&incoming));
+        return answer::checked(genuine.reply(None, &Action::Acknowledge)?);
     }
-    let agent = match route(genuine, &incoming) {
-        Ok(agent) => agent,
-        Err(sentence) => return speak(genuine, sentence),
-    };
-    let inserted = insert(app, genuine, &incoming, &agent).await?;
-    let call = match inserted {
-        Inserted::Existing(call) if call.ended_at.is_some() => {
-            return answer::checked(genuine.reply(Some(&guest_call(&call)), &Action::HangUp)?);
-        }
-        Inserted::Existing(call) => call,
-        Inserted::New(call) => {
-            if !app.calls.has_room() {
-                app.calls.refused_for_room(&call).await;
-                return answer::checked(genuine.reply(Some(&guest_call(&call)), &Action::Reject(RejectReason::Busy))?);
-            }
-            app.calls.begin(call.clone(), genuine.generation().pin(), Arc::clone(&genuine.configuration));
-            call
-        }
-    };
-    let stream = app.calls.stream_action(&call).await.map_err(Refused::Unavailable)?;
-    answer::checked(genuine.reply(Some(&guest_call(&call)), &Action::Stream(stream))?)
-}
-
-/// The agent that answers the called number, or what to tell the caller.
-fn route(genuine: &Genuine, incoming: &Incoming) -> Result<Arc<Agent>, &'static str> {
-    let directory = &genuine.directory;
-    let number = directory
-        .number(&genuine.configuration.id, &incoming.to)
-        .ok_or("This number is not configured. Please check the number and try again. Goodbye.")?;
-    let agent = number.agent_id.as_deref().and_then(|id| directory.agent(id));
-    agent.cloned().ok_or("No agent answers this number yet. Goodbye.")
-}
-
-async fn insert(app: &App, genuine: &Genuine, incoming: &Incoming, agent: &Agent) -> Result<Inserted, Refused> {
-    let call = NewCall {
-        direction: "inbound".to_owned(),
-        status: "ringing".to_owned(),
-        provider: genuine.configuration.provider.clone(),
-        generation: genuine.generation().digest().to_owned(),
-        configuration_id: genuine.configuration.id.clone(),
-        agent_id: Some(agent.id.clone()),
-        from: incoming.from.clone(),
-        to: incoming.to.clone(),
-        provider_call_id: Some(incoming.provider_id.clone()),
-        memo: incoming.memo.clone(),
-        created_at: now_ms(),
-    };
-    app.store.create_call(call).await.map_err(|error| Refused::Unavailable(error.to_string()))
+    let call = told.call.as_ref().map(guest_call);
+    answer::checked(genuine.reply(call.as_ref(), &told.action)?)
 }
 
 fn speak(genuine: &mut Genuine, sentence: &str) -> Result<Response, Refused> {
-    answer::checked(genuine.reply(None, &answer::say(sentence))?)
+    answer::checked(genuine.reply(None, &answering::say(sentence))?)
 }

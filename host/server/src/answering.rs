@@ -1,0 +1,181 @@
+//! What becomes of a call from outside, whoever announced it: which agent, may it come in, and how it is told.
+//!
+//! Some providers read the answer to their webhook, others want a command. Both are told the same action.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_calls::retry::{self, Failure, Retry};
+use jackfield_calls::{Ended, Input};
+use jackfield_plugins::Generation;
+use jackfield_plugins::types::{
+    Ability, Action, Call as GuestCall, Direction, Fault, Incoming, RejectReason, SayAction,
+};
+use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall, StoreError};
+
+use crate::App;
+use crate::account::guest_call;
+use crate::clock::now_ms;
+use crate::live::provider::{Provider, refusal_of};
+
+/// How long a provider is asked to carry out an answer: nobody rings longer for a host that cannot be heard.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What a provider is told, and about which call.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// None for a call that the host has no row of.
+    pub(crate) call: Option<Call>,
+    pub(crate) action: Action,
+    /// It was told before: saying it twice does no harm to those who read answers, and is not due to those who obey
+    /// commands.
+    pub(crate) again: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NotNow {
+    Draining,
+    Store(StoreError),
+    Media(String),
+}
+
+impl std::fmt::Display for NotNow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Draining => f.write_str("the host is draining"),
+            Self::Store(error) => error.fmt(f),
+            Self::Media(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Is this provider answered by commands?
+pub(crate) fn by_command(generation: &Generation) -> bool {
+    generation.describe().abilities.contains(&Ability::AnswerByCommand)
+}
+
+/// Lets a call in, or does not.
+pub(crate) async fn admit(
+    app: &App,
+    generation: &Arc<Generation>,
+    configuration: &Arc<Configuration>,
+    directory: &Directory,
+    incoming: &Incoming,
+) -> Result<Answer, NotNow> {
+    if app.drain.draining() {
+        return Err(NotNow::Draining);
+    }
+    let agent = match route(directory, &configuration.id, &incoming.to) {
+        Ok(agent) => agent,
+        Err(sentence) => return Ok(Answer { call: None, action: say(sentence), again: false }),
+    };
+    let (call, again) = match insert(app, generation, configuration, incoming, &agent).await? {
+        Inserted::Existing(call) if call.ended_at.is_some() => {
+            return Ok(Answer { call: Some(call), action: Action::HangUp, again: true });
+        }
+        Inserted::Existing(call) => (call, true),
+        Inserted::New(call) if !app.calls.has_room() => {
+            app.calls.refused_for_room(&call).await;
+            return Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false });
+        }
+        Inserted::New(call) => {
+            app.calls.begin(call.clone(), generation.pin(), Arc::clone(configuration));
+            (call, false)
+        }
+    };
+    let stream = app.calls.stream_action(&call).await.map_err(NotNow::Media)?;
+    Ok(Answer { call: Some(call), action: Action::Stream(stream), again })
+}
+
+/// The agent that answers the called number, or what to tell the caller.
+fn route(directory: &Directory, configuration: &str, to: &str) -> Result<Arc<Agent>, &'static str> {
+    let number = directory
+        .number(configuration, to)
+        .ok_or("This number is not configured. Please check the number and try again. Goodbye.")?;
+    let agent = number.agent_id.as_deref().and_then(|id| directory.agent(id));
+    agent.cloned().ok_or("No agent answers this number yet. Goodbye.")
+}
+
+async fn insert(
+    app: &App,
+    generation: &Generation,
+    configuration: &Configuration,
+    incoming: &Incoming,
+    agent: &Agent,
+) -> Result<Inserted, NotNow> {
+    let call = NewCall {
+        direction: "inbound".to_owned(),
+        status: "ringing".to_owned(),
+        provider: configuration.provider.clone(),
+        generation: generation.digest().to_owned(),
+        configuration_id: configuration.id.clone(),
+        agent_id: Some(agent.id.clone()),
+        from: incoming.from.clone(),
+        to: incoming.to.clone(),
+        provider_call_id: Some(incoming.provider_id.clone()),
+        memo: incoming.memo.clone(),
+        created_at: now_ms(),
+    };
+    app.store.create_call(call).await.map_err(NotNow::Store)
+}
+
+/// A sentence for the caller, and the end of the call.
+pub(crate) fn say(text: &str) -> Action {
+    Action::Say(SayAction { text: text.to_owned(), language: "en-US".to_owned() })
+}
+
+/// A call that the host has no row of, as a plugin may see it.
+pub(crate) fn stranger(incoming: &Incoming) -> GuestCall {
+    GuestCall {
+        id: String::new(),
+        provider_id: incoming.provider_id.clone(),
+        direction: Direction::Inbound,
+        from: incoming.from.clone(),
+        to: incoming.to.clone(),
+        memo: incoming.memo.clone(),
+        extra: Vec::new(),
+    }
+}
+
+/// Has the provider carry an answer out, in a task of its own: whoever announced the call waits for nothing.
+pub(crate) fn command(app: &App, provider: Provider, answer: Answer, stranger: GuestCall) {
+    if answer.again {
+        return;
+    }
+    let app = app.clone();
+    tokio::spawn(async move {
+        let id = answer.call.as_ref().map(|call| call.id.clone());
+        let call = answer.call.as_ref().map_or(stranger, guest_call);
+        let Err(why) = carry_out(&provider, &call, &answer.action).await else { return };
+        tracing::warn!(call = call.id, why, "the provider did not carry out an answer");
+        if let Some(id) = id.filter(|_| matches!(answer.action, Action::Stream(_))) {
+            let ended = Ended::Fault(format!("the provider did not answer the call: {why}"));
+            app.calls.tell(&id, Input::HangUpRequested(ended)).await.ok();
+        }
+    });
+}
+
+/// Again where it did no harm: a command that is answered is named, so that its repetition is the same command.
+async fn carry_out(provider: &Provider, call: &GuestCall, action: &Action) -> Result<(), String> {
+    let began = tokio::time::Instant::now();
+    let mut attempt = 1;
+    loop {
+        let fault = match provider.answer(call, action).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(fault)) => fault,
+            Err(problem) => return Err(problem.to_string()),
+        };
+        let failure = match fault {
+            Fault::RetryLater(seconds) => Failure::Later(u64::from(seconds) * 1_000),
+            Fault::UnknownOutcome(_) => Failure::Unknown,
+            _ => Failure::Refused,
+        };
+        let left = u64::try_from(PATIENCE.saturating_sub(began.elapsed()).as_millis()).unwrap_or(0);
+        match retry::decide(failure, attempt, true, left) {
+            Retry::After(delay) => tokio::time::sleep(Duration::from_millis(delay)).await,
+            Retry::ReadBack | Retry::Never => return Err(refusal_of(&fault).to_string()),
+        }
+        attempt += 1;
+    }
+}

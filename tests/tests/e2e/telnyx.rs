@@ -1,0 +1,202 @@
+//! Calls over a provider that is driven by commands, towards a fake of its REST API.
+
+use jackfield_tests::api::Api;
+use jackfield_tests::carrier::dialects;
+use jackfield_tests::host_process::{HostOptions, HostProcess};
+use jackfield_tests::telnyx_rest::{Command, TelnyxRest};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+const KEY: &str = "KEY0123456789";
+const APPLICATION: &str = "1494404757140276705";
+const NUMBER: &str = "+12065550188";
+const CALLER: &str = "+14155550123";
+const CALL: &str = "v3:AbC-123";
+
+struct Telnyx {
+    host: HostProcess,
+    api: Api,
+    rest: TelnyxRest,
+    key: Ed25519KeyPair,
+    agent: String,
+    configuration: String,
+}
+
+async fn telnyx() -> Telnyx {
+    let rest = TelnyxRest::start(KEY).await.unwrap();
+    let host = HostOptions::new().unwrap().with_route("api.telnyx.com", rest.address).start().unwrap();
+    let api = host.api().unwrap();
+    let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let fields = json!({
+        "api_key": KEY, "connection_id": APPLICATION, "webhook_public_key": STANDARD.encode(key.public_key()),
+    });
+    let account = json!({ "name": "main", "provider": "telnyx", "fields": fields });
+    let configuration = api.create("telephony/configurations", &account).await.unwrap();
+    let agent = api.add_agent("echo", None).await.unwrap();
+    api.add_number(NUMBER, &configuration, Some(&agent)).await.unwrap();
+    Telnyx { host, api, rest, key, agent, configuration }
+}
+
+fn event(kind: &str, id: &str, call: &str, more: Value) -> Value {
+    let mut payload = json!({
+        "call_control_id": call, "call_leg_id": "l", "call_session_id": "s", "connection_id": APPLICATION,
+        "from": CALLER, "to": NUMBER,
+    });
+    if let (Some(payload), Value::Object(more)) = (payload.as_object_mut(), more) {
+        payload.extend(more);
+    }
+    json!({ "data": { "event_type": kind, "id": id, "record_type": "event", "payload": payload } })
+}
+
+impl Telnyx {
+    /// Posts a signed event to a URL that the host gave out, or to the one that calls come in by.
+    async fn post(&self, url: &str, event: &Value) -> u16 {
+        let body = event.to_string();
+        let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let signature = self.key.sign(format!("{seconds}|{body}").as_bytes());
+        let path = url.trim_start_matches("https://gw.example.net");
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.host.gateway().address));
+        let request = request
+            .header("content-type", "application/json")
+            .header("telnyx-timestamp", seconds.to_string())
+            .header("telnyx-signature-ed25519", STANDARD.encode(signature));
+        request.body(body).send().await.unwrap().status().as_u16()
+    }
+
+    async fn ring(&self, id: &str, call: &str, to: &str) -> u16 {
+        let more = json!({ "direction": "incoming", "state": "parked", "to": to });
+        self.post(dialects::RUN, &event("call.initiated", id, call, more)).await
+    }
+
+    async fn call_when(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..400 {
+            if let Some(call) = self.api.calls().await.unwrap().into_iter().find(|call| holds(call)) {
+                return call;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("waited for {what}: {:?}\n{}", self.api.calls().await, self.host.output())
+    }
+}
+
+fn start(call: &str, encoding: &str) -> Value {
+    json!({
+        "event": "start", "sequence_number": "1", "stream_id": "S1",
+        "start": {
+            "call_control_id": call, "from": CALLER, "to": NUMBER,
+            "media_format": { "encoding": encoding, "sample_rate": 8000, "channels": 1 },
+        },
+    })
+}
+
+async fn speak(telnyx: &Telnyx, command: &Command, call: &str, encoding: &str) -> Vec<u8> {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    let url = command.body["stream_url"].as_str().unwrap();
+    let socket = tokio::net::TcpStream::connect(telnyx.host.gateway().address).await.unwrap();
+    let url = url.replace("wss://", "ws://");
+    let (mut socket, _) = tokio_tungstenite::client_async(url, socket).await.unwrap();
+    socket.send(Message::text(json!({ "event": "connected", "version": "1.0.0" }).to_string())).await.unwrap();
+    socket.send(Message::text(start(call, encoding).to_string())).await.unwrap();
+    let mut heard = Vec::new();
+    // Out of order, as the vendor says it may be.
+    for chunk in [1, 2, 4, 3, 5, 6] {
+        let payload = STANDARD.encode([0x20 + chunk; 160]);
+        let media = json!({ "track": "inbound", "chunk": chunk.to_string(), "payload": payload });
+        let message = json!({ "event": "media", "stream_id": "S1", "media": media });
+        socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+    while heard.len() < 6 * 160 {
+        let message = tokio::time::timeout(std::time::Duration::from_secs(5), socket.next()).await.unwrap();
+        let said: Value = serde_json::from_str(message.unwrap().unwrap().to_text().unwrap()).unwrap();
+        if said["event"] == "media" {
+            heard.extend(STANDARD.decode(said["media"]["payload"].as_str().unwrap()).unwrap());
+        }
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_call_is_answered_by_a_command_and_its_audio_comes_back_in_order() {
+    let telnyx = telnyx().await;
+    // The first try is turned away: the command goes again under the same name.
+    telnyx.rest.fail_next(503);
+    assert_eq!(telnyx.ring("e-1", CALL, NUMBER).await, 204);
+    let mut command = telnyx.rest.command("/actions/answer").await.unwrap();
+    for _ in 0..100 {
+        let answers = telnyx.rest.seen().into_iter().filter(|seen| seen.path.ends_with("/actions/answer"));
+        let answers: Vec<Command> = answers.collect();
+        if let [first, second] = &answers[..] {
+            assert_eq!(first.body["command_id"], second.body["command_id"]);
+            command = second.clone();
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // The webhook comes again, which is no second call and no second answer.
+    assert_eq!(telnyx.ring("e-1", CALL, NUMBER).await, 204);
+    assert_eq!(telnyx.ring("e-2", CALL, NUMBER).await, 204);
+    let hook = command.body["webhook_url"].as_str().unwrap().to_owned();
+    assert_eq!(telnyx.post(&hook, &event("call.answered", "e-3", CALL, json!({}))).await, 204);
+    let heard = speak(&telnyx, &command, CALL, "PCMU").await;
+    let order: Vec<u8> = heard.chunks(160).map(|frame| frame[0]).collect();
+    assert_eq!(order, [0x21, 0x22, 0x23, 0x24, 0x25, 0x26]);
+    let hangup = json!({ "hangup_cause": "normal_clearing", "hangup_source": "caller" });
+    assert_eq!(telnyx.post(&hook, &event("call.hangup", "e-4", CALL, hangup)).await, 204);
+    let cost = json!({ "total_cost": "0.0069", "billed_duration_secs": 42, "cost_parts": [{ "currency": "USD" }] });
+    assert_eq!(telnyx.post(&hook, &event("call.cost", "e-5", CALL, cost)).await, 204);
+    let call = telnyx.call_when("the bill", |call| !call["cost"].is_null() && call["status"] == "completed").await;
+    assert_eq!((&call["from"], &call["to"]), (&json!(CALLER), &json!(NUMBER)));
+    assert_eq!(call["duration_s"], 42);
+    let answers = telnyx.rest.seen().into_iter().filter(|seen| seen.path.ends_with("/actions/answer")).count();
+    assert_eq!(answers, 2, "{:?}", telnyx.rest.seen());
+    assert_eq!(telnyx.api.calls().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_number_that_nobody_answers_is_rejected_by_a_command() {
+    let telnyx = telnyx().await;
+    assert_eq!(telnyx.ring("e-1", CALL, "+12065550199").await, 204);
+    let command = telnyx.rest.command("/actions/reject").await.unwrap();
+    assert_eq!(command.body["cause"], "CALL_REJECTED");
+    assert_eq!(telnyx.api.calls().await.unwrap(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_answered_ends_as_failed_and_says_why() {
+    let telnyx = telnyx().await;
+    telnyx.rest.over(CALL);
+    assert_eq!(telnyx.ring("e-1", CALL, NUMBER).await, 204);
+    let call = telnyx.call_when("the end", |call| !call["ended_at"].is_null()).await;
+    assert!(call["end_reason"].as_str().unwrap().contains("did not answer the call"), "{call}");
+}
+
+#[tokio::test]
+async fn a_call_out_is_dialled_with_its_audio_and_ends_at_our_word() {
+    let telnyx = telnyx().await;
+    let order = json!({
+        "agent": telnyx.agent, "to": CALLER, "from": NUMBER, "configuration": telnyx.configuration,
+    });
+    let placed = telnyx.api.post("calls", &order).await.unwrap();
+    assert_eq!(placed.status, 201, "{}", placed.text());
+    let id = placed.json().unwrap()["id"].as_str().unwrap().to_owned();
+    let dial = telnyx.rest.command("/calls").await.unwrap();
+    assert!(dial.authorized);
+    let hook = dial.body["webhook_url"].as_str().unwrap().to_owned();
+    // In any order, and twice.
+    for (index, kind) in ["call.answered", "call.initiated", "call.answered", "streaming.started"].iter().enumerate() {
+        let more = json!({ "direction": "outgoing" });
+        assert_eq!(telnyx.post(&hook, &event(kind, &format!("o-{index}"), "v3:out-1", more)).await, 204);
+    }
+    // A European leg speaks A-law towards us, and hears what was asked for.
+    let heard = speak(&telnyx, &dial, "v3:out-1", "PCMA").await;
+    assert_eq!(heard.len(), 960);
+    assert_eq!(telnyx.api.call(&id).await.unwrap()["status"], "in-progress");
+    assert_eq!(telnyx.api.post(&format!("calls/{id}/hangup"), &json!({})).await.unwrap().status / 100, 2);
+    telnyx.rest.command("/actions/hangup").await.unwrap();
+    let call = telnyx.call_when("the end", |call| !call["ended_at"].is_null()).await;
+    assert_eq!(call["status"], "completed");
+}
