@@ -72,3 +72,12 @@ pub mod carries_media {
         with: { "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types },
     }
 }
+
+pub mod keeps_socket {
+    world! {
+        world: "keeps-socket",
+        export_macro_name: "export_socket",
+        default_bindings_module: "jackfield_sdk::bindings::keeps_socket",
+        with: { "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types },
+    }
+}

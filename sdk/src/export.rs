@@ -90,6 +90,13 @@ macro_rules! export_interface {
             ) -> Result<(), $crate::types::Fault> {
                 <$plugin as $crate::Calls>::answer(&$crate::http::Host, &account, &call, &action)
             }
+            fn proceed(
+                account: $crate::types::Account,
+                call: Option<$crate::types::Call>,
+                step: String,
+            ) -> Result<(), $crate::types::Fault> {
+                <$plugin as $crate::Calls>::proceed(&$crate::http::Host, &account, call.as_ref(), &step)
+            }
             fn hang_up(
                 account: $crate::types::Account,
                 call: $crate::types::Call,
@@ -124,6 +131,21 @@ macro_rules! export_interface {
             }
         }
         $crate::bindings::controls_calls::export_calls!($exported with_types_in $crate::bindings::controls_calls);
+    };
+    (socket, $plugin:ty, $exported:ident) => {
+        impl $crate::bindings::keeps_socket::exports::jackfield::provider::socket::Guest for $exported {
+            fn locate(account: $crate::types::Account) -> Result<$crate::types::Endpoint, $crate::types::Fault> {
+                <$plugin as $crate::Socket>::locate(&account)
+            }
+            fn read(
+                account: $crate::types::Account,
+                message: String,
+                now: u64,
+            ) -> Result<Vec<$crate::types::Event>, $crate::types::Fault> {
+                <$plugin as $crate::Socket>::read(&account, &message, now)
+            }
+        }
+        $crate::bindings::keeps_socket::export_socket!($exported with_types_in $crate::bindings::keeps_socket);
     };
     (media, $plugin:ty, $exported:ident) => {
         // One instance is one stream, so one value for each instance.

@@ -2,7 +2,7 @@
 
 use crate::http::Http;
 use crate::types::{
-    Account, Action, Binding, Call, Disproof, Event, Fault, FieldProblem, Identity, Inspection, MediaCommand,
+    Account, Action, Binding, Call, Disproof, Endpoint, Event, Fault, FieldProblem, Identity, Inspection, MediaCommand,
     MediaEvent, Message, NumberPage, PlaceRequest, Placed, Proof, Provider, Request, Response, StreamSetup,
     TransferProgress, TransferStep,
 };
@@ -85,6 +85,14 @@ pub trait Calls {
         unsupported("answer by command")
     }
 
+    /// Carries out a step that an event asked for, or `opened`: the event socket is open.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn proceed(_http: &dyn Http, _account: &Account, _call: Option<&Call>, _step: &str) -> Result<(), Fault> {
+        unsupported("carry out steps")
+    }
+
     /// Succeeds when the call is over, whoever ended it.
     ///
     /// # Errors
@@ -134,6 +142,21 @@ pub trait Calls {
     fn list_numbers(_http: &dyn Http, _account: &Account, _cursor: Option<&str>) -> Result<NumberPage, Fault> {
         unsupported("list numbers")
     }
+}
+
+/// Says where a provider's event stream is, and reads it.
+pub trait Socket {
+    /// Where to connect, and how to prove who does.
+    ///
+    /// # Errors
+    /// When the account cannot work.
+    fn locate(account: &Account) -> Result<Endpoint, Fault>;
+
+    /// Reads one message. `now` in Unix milliseconds.
+    ///
+    /// # Errors
+    /// When it is none of this provider's, and `refused` when the provider took the stream away for good.
+    fn read(account: &Account, message: &str, now: u64) -> Result<Vec<Event>, Fault>;
 }
 
 /// Translates one media stream. A value is one stream.

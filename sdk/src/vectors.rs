@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::http::Http;
 use crate::types::{Account, Check, Disproof, Hash, HttpError, HttpRequest, HttpResponse, Proof, Request};
-use crate::{Calls, Manifest, Media, Webhooks};
+use crate::{Calls, Manifest, Media, Socket, Webhooks};
 
 type Open = fn(&Script) -> Box<dyn Instance>;
 
@@ -48,6 +48,12 @@ impl Vectors {
     #[must_use]
     pub fn media<P: Media + 'static>(self) -> Self {
         self.with(Interface::Media, |_| Box::new(MediaOf(P::default())))
+    }
+
+    /// Asks this plugin's `socket`.
+    #[must_use]
+    pub fn socket<P: Socket + 'static>(self) -> Self {
+        self.with(Interface::Socket, |_| Box::new(SocketOf::<P>(PhantomData)))
     }
 
     fn with(mut self, interface: Interface, open: Open) -> Self {
@@ -142,6 +148,7 @@ impl<P: Calls> Instance for CallsOf<P> {
             "place" => shown(P::place(http, account, &given.take("request")?, given.take("now")?)),
             "find_placed" => shown(P::find_placed(http, account, &given.take("request")?, given.take("since")?)),
             "answer" => shown(P::answer(http, account, &given.take("call")?, &given.take("action")?)),
+            "proceed" => shown(P::proceed(http, account, given.get("call")?.as_ref(), &given.take::<String>("step")?)),
             "hang_up" => shown(P::hang_up(http, account, &given.take("call")?)),
             "inspect" => shown(P::inspect(http, account, &given.take("call")?)),
             "transfer" => shown(P::transfer(http, account, &given.take("call")?, &given.take("step")?)),
@@ -150,6 +157,19 @@ impl<P: Calls> Instance for CallsOf<P> {
                 shown(P::bind_number(http, account, &number, text("webhook")?.as_deref()))
             }
             "list_numbers" => shown(P::list_numbers(http, account, text("cursor")?.as_deref())),
+            other => unknown(other),
+        }
+    }
+}
+
+struct SocketOf<P>(PhantomData<P>);
+
+impl<P: Socket> Instance for SocketOf<P> {
+    fn call(&mut self, function: &str, given: Arguments) -> Result<Value, String> {
+        let account = &given.take::<Account>("account")?;
+        match function {
+            "locate" => shown(P::locate(account)),
+            "read" => shown(P::read(account, &given.take::<String>("message")?, given.take("now")?)),
             other => unknown(other),
         }
     }

@@ -5,6 +5,8 @@
 //! mistakes.
 
 pub mod api;
+pub mod ari;
+pub mod asterisk;
 pub mod bench;
 pub mod bot;
 pub mod carrier;

@@ -46,6 +46,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
         "jackfield-tests",
         &[
             "jackfield-plugins",
+            "jackfield-media",
             "jackfield-sdk",
             "jackfield-vectors",
             "plugin-twilio",
@@ -54,6 +55,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "plugin-vonage",
             "plugin-cloudonix",
             "plugin-telnyx",
+            "plugin-asterisk",
         ],
     ),
 ];

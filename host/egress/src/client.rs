@@ -1,16 +1,16 @@
 //! Sends requests.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::authorization::Authorization;
-use crate::policy;
+use crate::policy::{self, Grant};
+use crate::reach::{self, NotAllowed, Reach};
 
 /// Bounds, and where mocks stand.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct EgressSettings {
     pub max_body: usize,
     /// Requests to these hosts go to that base URL instead, unchecked and maybe unencrypted: for tests.
     pub danger_routes: BTreeMap<String, Url>,
+    /// Networks of the operator's own, not public, in which services may be reached whose URL an operator typed.
+    pub networks: Vec<IpNet>,
     /// Addresses that are not public may be dialled.
     pub danger_allow_private: bool,
 }
@@ -34,6 +36,7 @@ impl Default for EgressSettings {
             total_timeout: Duration::from_secs(10),
             max_body: 1 << 20,
             danger_routes: BTreeMap::new(),
+            networks: Vec::new(),
             danger_allow_private: false,
         }
     }
@@ -47,8 +50,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub authorization: Vec<Authorization>,
-    /// Exact, or `*.example.com`.
-    pub allowed_hosts: Vec<String>,
+    /// Where it may go.
+    pub grants: Vec<Grant>,
 }
 
 /// An answer.
@@ -71,6 +74,9 @@ pub enum EgressError {
     /// Sent, and no whole answer came back.
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// The service is there, and does not open a socket: its status.
+    #[error("it answered {0}")]
+    Refused(u16),
     /// The answer is larger than allowed.
     #[error("the answer is too large")]
     TooLarge,
@@ -79,12 +85,15 @@ pub enum EgressError {
 /// Sends requests. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Egress {
+    /// To what is public.
     client: reqwest::Client,
-    settings: Arc<EgressSettings>,
+    /// To the operator's own services.
+    own: reqwest::Client,
+    pub(crate) settings: Arc<EgressSettings>,
 }
 
 /// A guest has no say in these.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 14] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -94,7 +103,15 @@ const RESERVED: [&str; 9] = [
     "trailer",
     "authorization",
     "proxy-authorization",
+    "proxy-authenticate",
+    "proxy-connection",
+    "keep-alive",
+    "expect",
+    "content-encoding",
 ];
+
+/// What a guest may do. No CONNECT, which is a tunnel, and no TRACE, which echoes credentials.
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 impl Egress {
     /// # Errors
@@ -108,16 +125,19 @@ impl Egress {
             .map_err(|error| failed(&error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.total_timeout)
-            .dns_resolver(PublicOnly { allow_private: settings.danger_allow_private })
-            .build()
-            .map_err(|error| failed(&error))?;
-        Ok(Self { client, settings: Arc::new(settings) })
+        let settings = Arc::new(settings);
+        let client = |own| {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .connect_timeout(settings.connect_timeout)
+                .timeout(settings.total_timeout)
+                .dns_resolver(Reach { settings: Arc::clone(&settings), own })
+                .build()
+                .map_err(|error| failed(&error))
+        };
+        Ok(Self { client: client(false)?, own: client(true)?, settings })
     }
 
     /// Sends a request, once.
@@ -125,11 +145,16 @@ impl Egress {
     /// # Errors
     /// Tells what was certainly not sent from what may have been.
     pub async fn send(&self, request: Request) -> Result<Response, EgressError> {
-        let url = policy::check_url(&request.url, &request.allowed_hosts).map_err(EgressError::Denied)?;
+        let (url, own) = policy::check_url(&request.url, &request.grants).map_err(EgressError::Denied)?;
+        if !METHODS.contains(&request.method.as_str()) {
+            return Err(EgressError::Denied(format!("the method is one of {}", METHODS.join(", "))));
+        }
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| EgressError::Denied("not an HTTP method".to_owned()))?;
-        let headers = headers(&request)?;
-        let sent = self.client.request(method, self.routed(url)).headers(headers).body(request.body).send().await;
+        let headers = headers(&request.headers, &request.authorization)?;
+        let (url, _) = self.reachable(url, own)?;
+        let client = if own { &self.own } else { &self.client };
+        let sent = client.request(method, url).headers(headers).body(request.body).send().await;
         let mut answer = sent.map_err(|error| class(&error))?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| EgressError::NoAnswer(plain(&error)))? {
@@ -143,44 +168,72 @@ impl Egress {
         Ok(Response { status: answer.status().as_u16(), headers, body })
     }
 
-    /// The mock that stands for this host, if one does.
-    fn routed(&self, url: Url) -> Url {
-        let base = url.host_str().and_then(|host| self.settings.danger_routes.get(host));
-        match base {
-            None => url,
-            Some(base) => {
-                let mut routed = base.clone();
-                routed.set_path(url.path());
-                routed.set_query(url.query());
-                routed
-            }
+    /// The URL to dial, and whether it is a mock's. A host that is an address is looked at here, since nobody will
+    /// resolve it.
+    pub(crate) fn reachable(&self, url: Url, own: bool) -> Result<(Url, bool), EgressError> {
+        let routed = self.routed(&url);
+        if let Some(mock) = routed {
+            return Ok((mock, true));
         }
+        if let Some(address) = reach::literal(&url) {
+            let reach = Reach { settings: Arc::clone(&self.settings), own };
+            reach.check(address).map_err(|NotAllowed(reason)| EgressError::Denied(reason))?;
+        }
+        Ok((url, false))
+    }
+
+    /// The mock that stands for this host, if one does.
+    fn routed(&self, url: &Url) -> Option<Url> {
+        let mut routed = self.settings.danger_routes.get(url.host_str()?)?.clone();
+        if url.scheme().starts_with("ws") {
+            let scheme = routed.scheme().replacen("http", "ws", 1);
+            // One special scheme for another.
+            routed.set_scheme(&scheme).ok();
+        }
+        routed.set_path(url.path());
+        routed.set_query(url.query());
+        Some(routed)
     }
 }
 
-fn headers(request: &Request) -> Result<HeaderMap, EgressError> {
+/// The headers of a request: a guest's own, and the credentials that are filled in.
+pub(crate) fn headers(own: &[(String, String)], authorizations: &[Authorization]) -> Result<HeaderMap, EgressError> {
     let denied = |what: &str| EgressError::Denied(format!("`{}` is no legal header", what.escape_debug()));
     let mut headers = HeaderMap::new();
-    for (name, value) in &request.headers {
-        if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-            return Err(EgressError::Denied(format!("`{name}` is the host's to set")));
-        }
+    for (name, value) in own {
+        not_reserved(name)?;
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| denied(name))?;
         headers.append(name, HeaderValue::from_str(value).map_err(|_| denied(value))?);
     }
-    for authorization in &request.authorization {
+    for authorization in authorizations {
+        if let Authorization::Header { name, .. } = authorization
+            && !name.eq_ignore_ascii_case("authorization")
+        {
+            not_reserved(name)?;
+        }
         let (name, value) = authorization.header().map_err(EgressError::Denied)?;
         let illegal = || EgressError::Denied("a credential holds characters that no header may".to_owned());
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())?;
         let mut value = HeaderValue::from_str(&value).map_err(|_| illegal())?;
         value.set_sensitive(true);
-        headers.insert(name, value);
+        if headers.insert(&name, value).is_some() {
+            return Err(EgressError::Denied(format!("two credentials want the header `{name}`")));
+        }
     }
     Ok(headers)
 }
 
+fn not_reserved(name: &str) -> Result<(), EgressError> {
+    let reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
+        || name.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("sec-websocket-"));
+    if reserved { Err(EgressError::Denied(format!("`{name}` is the host's to set"))) } else { Ok(()) }
+}
+
 /// Only a connection that never came about is certain to have sent nothing.
 fn class(error: &reqwest::Error) -> EgressError {
+    if let Some(NotAllowed(reason)) = NotAllowed::behind(error) {
+        return EgressError::Denied(reason.clone());
+    }
     if error.is_connect() || error.is_builder() {
         return EgressError::Unreachable(plain(error));
     }
@@ -197,25 +250,4 @@ fn plain(error: &reqwest::Error) -> String {
         source = inner.source();
     }
     deepest.map_or_else(|| kind.to_owned(), |deepest| format!("{kind}: {deepest}"))
-}
-
-/// Resolves once, drops addresses that are not public, and hands the rest to be dialled as they are.
-struct PublicOnly {
-    allow_private: bool,
-}
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> =
-                found.filter(|address| allow_private || policy::is_public(address.ip())).collect();
-            if public.is_empty() {
-                return Err("the name leads to no public address".into());
-            }
-            let addresses: Addrs = Box::new(public.into_iter());
-            Ok(addresses)
-        })
-    }
 }

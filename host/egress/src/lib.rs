@@ -5,7 +5,11 @@
 
 mod authorization;
 mod client;
+mod dial;
 pub mod policy;
+mod reach;
 
 pub use authorization::Authorization;
 pub use client::{Egress, EgressError, EgressSettings, Request, Response};
+pub use dial::{DialRequest, Socket};
+pub use policy::Grant;

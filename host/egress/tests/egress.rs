@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jackfield_egress::{Authorization, Egress, EgressError, EgressSettings, Request};
+use jackfield_egress::{Authorization, Egress, EgressError, EgressSettings, Grant, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -45,7 +45,7 @@ fn request(url: &str) -> Request {
         headers: vec![("x-mine".into(), "1".into())],
         body: b"a=b".to_vec(),
         authorization: vec![Authorization::Bearer("token".into())],
-        allowed_hosts: vec!["api.example.com".into(), "localhost".into()],
+        grants: vec![Grant::Host("api.example.com".into()), Grant::Host("localhost".into())],
     }
 }
 
@@ -98,7 +98,61 @@ async fn a_closed_port_is_certain_to_have_got_nothing() {
 #[tokio::test]
 async fn a_name_that_leads_to_this_machine_is_not_dialled() {
     let error = egress("http://127.0.0.1:1").send(request("https://localhost/")).await.unwrap_err();
-    assert!(matches!(&error, EgressError::Unreachable(reason) if reason.contains("no public address")), "{error}");
+    assert!(matches!(&error, EgressError::Denied(reason) if reason.contains("no public address")), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_in_a_network_of_the_operators_is_reached_only_if_the_network_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/ari", listener.local_addr().unwrap());
+    let there = || Request { grants: vec![Grant::service(&url).unwrap()], url: url.clone(), ..request(&url) };
+    let elsewhere =
+        Egress::new(EgressSettings { networks: vec!["10.0.0.0/8".parse().unwrap()], ..EgressSettings::default() })
+            .unwrap();
+    let error = elsewhere.send(there()).await.unwrap_err();
+    assert!(matches!(&error, EgressError::Denied(reason) if reason.contains("egress.networks")), "{error}");
+    let named =
+        Egress::new(EgressSettings { networks: vec!["127.0.0.0/8".parse().unwrap()], ..EgressSettings::default() })
+            .unwrap();
+    let answering = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = [0; 1_024];
+        let read = socket.read(&mut head).await.unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    });
+    assert_eq!(named.send(there()).await.unwrap().body, b"ok");
+    assert!(answering.await.unwrap().starts_with("POST /ari "));
+    // The same network by a name that a plugin was granted is as closed as before.
+    let public = Request { url: "https://localhost/".into(), ..request("https://localhost/") };
+    assert!(matches!(named.send(public).await, Err(EgressError::Denied(_))));
+}
+
+#[tokio::test]
+async fn tunnels_and_echoes_are_not_asked_for() {
+    for method in ["CONNECT", "TRACE", "OPTIONS", "get", "GET / HTTP/1.1\r\nx"] {
+        let odd = Request { method: method.into(), ..request("https://api.example.com/") };
+        let error = egress("http://127.0.0.1:1").send(odd).await.unwrap_err();
+        assert!(matches!(error, EgressError::Denied(_)), "{method}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_no_way_to_a_reserved_header_and_two_do_not_share_one() {
+    let header = |name: &str| Authorization::Header { name: name.into(), value: "x".into() };
+    let cases = [
+        vec![header("Host")],
+        vec![header("connection")],
+        vec![header("Sec-WebSocket-Key")],
+        vec![Authorization::Bearer("a".into()), Authorization::Bearer("b".into())],
+        vec![header("x-key"), header("X-Key")],
+    ];
+    for authorization in cases {
+        let shown = format!("{authorization:?}");
+        let odd = Request { authorization, ..request("https://api.example.com/") };
+        let error = egress("http://127.0.0.1:1").send(odd).await.unwrap_err();
+        assert!(matches!(error, EgressError::Denied(_)), "{shown}: {error}");
+    }
 }
 
 #[tokio::test]

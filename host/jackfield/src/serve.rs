@@ -69,6 +69,7 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));
     warn(settings, &parts, recovered);
     let app = App::new(parts);
+    tokio::spawn(jackfield_server::keep_sockets(app.clone()));
     let serving = tokio::spawn(jackfield_server::serve(listener, app.clone()));
     announce(address, fresh_token.as_deref());
     signals.next().await;

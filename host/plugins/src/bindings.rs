@@ -48,3 +48,12 @@ pub(crate) mod carries_media {
         with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
     });
 }
+
+pub(crate) mod keeps_socket {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "keeps-socket",
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+        with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
+    });
+}

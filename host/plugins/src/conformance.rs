@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::fault::GuestError;
 use crate::generation::Generation;
-use crate::guest::{CallsGuest, MediaGuest, WebhookGuest};
+use crate::guest::{CallsGuest, MediaGuest, SocketGuest, WebhookGuest};
 use crate::outbound::Outbound;
 use crate::proof;
 use crate::types::{Account, Disproof, HttpError, HttpRequest, HttpResponse, Proof};
@@ -37,6 +37,7 @@ impl Subject for Conformance {
             Interface::Manifest => Box::new(Manifest(generation)),
             Interface::Webhooks => Box::new(Webhooks(generation.webhooks().map_err(said)?)),
             Interface::Media => Box::new(Media(generation.media().map_err(said)?)),
+            Interface::Socket => Box::new(Socket(generation.socket().map_err(said)?)),
             Interface::Calls => Box::new(Calls { generation, runtime, script: script.clone() }),
         })
     }
@@ -118,6 +119,23 @@ impl Instance for Media {
     }
 }
 
+struct Socket(SocketGuest);
+
+impl Instance for Socket {
+    fn call(&mut self, function: &str, given: Arguments) -> Result<Value, String> {
+        let Self(guest) = self;
+        let account = &given.take::<Account>("account")?;
+        match function {
+            "locate" => shown(guest.locate(account).map_err(said)?),
+            "read" => {
+                let message: String = given.take("message")?;
+                shown(guest.read(account, &message, given.take("now")?).map_err(said)?)
+            }
+            other => unknown(other),
+        }
+    }
+}
+
 struct Calls<'a> {
     generation: &'a Arc<Generation>,
     runtime: &'a Handle,
@@ -144,6 +162,10 @@ async fn call(guest: CallsGuest, function: &str, given: &Arguments) -> Result<Va
             shown(guest.find_placed(account, &request, given.take("since")?).await.map_err(said)?)
         }
         "answer" => shown(guest.answer(account, &given.take("call")?, &given.take("action")?).await.map_err(said)?),
+        "proceed" => {
+            let (call, step) = (given.get("call")?, given.take::<String>("step")?);
+            shown(guest.proceed(account, call.as_ref(), &step).await.map_err(said)?)
+        }
         "hang_up" => shown(guest.hang_up(account, &given.take("call")?).await.map_err(said)?),
         "inspect" => shown(guest.inspect(account, &given.take("call")?).await.map_err(said)?),
         "transfer" => shown(guest.transfer(account, &given.take("call")?, &given.take("step")?).await.map_err(said)?),

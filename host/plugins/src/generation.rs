@@ -9,10 +9,11 @@ use wasmtime::{Engine, Store};
 use crate::bindings::carries_media::CarriesMediaPre;
 use crate::bindings::controls_calls::{ControlsCalls, ControlsCallsPre};
 use crate::bindings::describes::DescribesPre;
+use crate::bindings::keeps_socket::KeepsSocketPre;
 use crate::bindings::reads_webhooks::ReadsWebhooksPre;
 use crate::contract::Surface;
 use crate::fault::GuestError;
-use crate::guest::{self, CallsGuest, MediaGuest, NO_WAY_OUT, WebhookGuest};
+use crate::guest::{self, CallsGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
@@ -39,6 +40,7 @@ pub(crate) struct Capabilities {
     webhooks: Option<ReadsWebhooksPre<GuestState>>,
     calls: Option<ControlsCallsPre<GuestState>>,
     media: Option<CarriesMediaPre<GuestState>>,
+    socket: Option<KeepsSocketPre<GuestState>>,
 }
 
 /// What happened in a generation's guests since it was loaded.
@@ -75,7 +77,8 @@ impl Capabilities {
             describes: DescribesPre::new(pure.clone())?,
             webhooks: has("webhooks").then(|| ReadsWebhooksPre::new(pure.clone())).transpose()?,
             calls: has("calls").then(|| ControlsCallsPre::new(with_io()?)).transpose()?,
-            media: has("media").then(|| CarriesMediaPre::new(pure)).transpose()?,
+            media: has("media").then(|| CarriesMediaPre::new(pure.clone())).transpose()?,
+            socket: has("socket").then(|| KeepsSocketPre::new(pure)).transpose()?,
         })
     }
 
@@ -87,6 +90,9 @@ impl Capabilities {
         }
         if let Some(media) = &self.media {
             media.instantiate(&mut fresh())?;
+        }
+        if let Some(socket) = &self.socket {
+            socket.instantiate(&mut fresh())?;
         }
         if let Some(calls) = &self.calls {
             calls.instantiate_async(&mut fresh()).await?;
@@ -166,6 +172,11 @@ impl Generation {
         self.capabilities.media.is_some()
     }
 
+    /// Does it tell its events on a socket?
+    pub fn keeps_socket(&self) -> bool {
+        self.capabilities.socket.is_some()
+    }
+
     /// Does it control calls?
     pub fn controls_calls(&self) -> bool {
         self.capabilities.calls.is_some()
@@ -233,6 +244,16 @@ impl Generation {
         guest::arm(&mut store, true);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("media", &error))?;
         Ok(MediaGuest::new(Arc::clone(self), store, exports))
+    }
+
+    /// A guest for the messages of an event stream.
+    pub fn socket(self: &Arc<Self>) -> Result<SocketGuest, GuestError> {
+        let pre = self.capabilities.socket.as_ref().ok_or(GuestError::Absent("socket"))?;
+        let mut store =
+            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
+        guest::arm(&mut store, true);
+        let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("socket", &error))?;
+        Ok(SocketGuest::new(Arc::clone(self), store, exports))
     }
 
     /// A fresh guest for one order to the provider, which may send through `outbound`.

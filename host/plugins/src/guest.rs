@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-use crate::bindings::{carries_media::CarriesMedia, controls_calls::ControlsCalls, reads_webhooks::ReadsWebhooks};
+use crate::bindings::{
+    carries_media::CarriesMedia, controls_calls::ControlsCalls, keeps_socket::KeepsSocket,
+    reads_webhooks::ReadsWebhooks,
+};
 use crate::fault::GuestError;
 use crate::generation::Generation;
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::types::{
-    Account, Action, Binding, Call, Disproof, Event, Fault, Identity, Inspection, MediaCommand, MediaEvent, Message,
-    NumberPage, PlaceRequest, Placed, Proof, Request, Response, StreamSetup, TransferProgress, TransferStep,
+    Account, Action, Binding, Call, Disproof, Endpoint, Event, Fault, Identity, Inspection, MediaCommand, MediaEvent,
+    Message, NumberPage, PlaceRequest, Placed, Proof, Request, Response, StreamSetup, TransferProgress, TransferStep,
 };
 
 /// Makes a store with its limits set. The deadline is armed for instantiation.
@@ -174,6 +177,35 @@ impl MediaGuest {
     }
 }
 
+/// Reads an account's event stream. One is made whenever messages wait, and dropped when none does.
+pub struct SocketGuest {
+    generation: Arc<Generation>,
+    store: Store<GuestState>,
+    exports: KeepsSocket,
+    spent: bool,
+}
+
+impl SocketGuest {
+    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: KeepsSocket) -> Self {
+        Self { generation, store, exports, spent: false }
+    }
+
+    /// `socket.locate`.
+    pub fn locate(&mut self, account: &Account) -> Result<Result<Endpoint, Fault>, GuestError> {
+        export!(self, jackfield_provider_socket.call_locate(account), "locate")
+    }
+
+    /// `socket.read`; `now` in Unix milliseconds.
+    pub fn read(
+        &mut self,
+        account: &Account,
+        message: &str,
+        now: u64,
+    ) -> Result<Result<Vec<Event>, Fault>, GuestError> {
+        export!(self, jackfield_provider_socket.call_read(account, message, now), "read")
+    }
+}
+
 /// Makes the provider's REST calls through the host. One is made for each order.
 pub struct CallsGuest {
     generation: Arc<Generation>,
@@ -220,6 +252,16 @@ impl CallsGuest {
         action: &Action,
     ) -> Result<Result<(), Fault>, GuestError> {
         export_io!(self, call_answer(account, call, action), "answer")
+    }
+
+    /// `calls.proceed`.
+    pub async fn proceed(
+        mut self,
+        account: &Account,
+        call: Option<&Call>,
+        step: &str,
+    ) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, call_proceed(account, call, step), "proceed")
     }
 
     /// `calls.hang-up`.
@@ -285,4 +327,4 @@ macro_rules! opaque_debug {
         }
     )*};
 }
-opaque_debug!(WebhookGuest, MediaGuest, CallsGuest);
+opaque_debug!(WebhookGuest, MediaGuest, SocketGuest, CallsGuest);

@@ -25,7 +25,7 @@ pub use contract::{CONTRACT, Surface, Unfit};
 pub use engine::Pooling;
 pub use fault::GuestError;
 pub use generation::{Generation, GuestFaults, Pin};
-pub use guest::{CallsGuest, MediaGuest, WebhookGuest};
+pub use guest::{CallsGuest, MediaGuest, SocketGuest, WebhookGuest};
 pub use host::{Admission, Candidate, GenerationSummary, PluginHost, PluginSummary, RollbackError};
 pub use limits::GuestLimits;
 pub use outbound::Outbound;
@@ -39,19 +39,18 @@ pub mod types {
         Binding, ConferenceJoin, Inspection, NumberPage, PhoneNumber, PlaceRequest, Placed, TransferDial,
         TransferProgress, TransferStep,
     };
-    pub use crate::bindings::controls_calls::jackfield::provider::http::{
-        Authorization, BasicAuthorization, Credential, HeaderAuthorization, HttpError, HttpRequest, HttpResponse,
-        JwtAuthorization,
-    };
+    pub use crate::bindings::controls_calls::jackfield::provider::http::{HttpError, HttpRequest, HttpResponse};
     pub use crate::bindings::describes::exports::jackfield::provider::manifest::{
         Ability, Field, FieldKind, FieldProblem, Provider,
     };
     pub use crate::bindings::describes::jackfield::provider::types::{
-        Account, Action, Call, CallStatus, Codec, ConferenceAction, Direction, Fault, MediaFormat, Money,
-        Refusal as ProviderRefusal, RejectReason, Request, Response, SayAction, StreamAction,
+        Account, Action, Authorization, BasicAuthorization, Call, CallStatus, Codec, ConferenceAction, Credential,
+        Direction, Event, Fault, HeaderAuthorization, Incoming, Instructions, JwtAuthorization, MediaFormat, Money,
+        Proceed, Refusal as ProviderRefusal, RejectReason, Request, Response, SayAction, StatusUpdate, StreamAction,
+        StreamUpdate,
     };
+    pub use crate::bindings::keeps_socket::exports::jackfield::provider::socket::Endpoint;
     pub use crate::bindings::reads_webhooks::exports::jackfield::provider::webhooks::{
-        Check, Disproof, Ed25519Check, EqualCheck, Event, Hash, HmacCheck, Identity, Incoming, Instructions, Proof,
-        StatusUpdate, StreamUpdate,
+        Check, Disproof, Ed25519Check, EqualCheck, Hash, HmacCheck, Identity, Proof,
     };
 }

@@ -15,6 +15,7 @@ use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall, 
 
 use crate::App;
 use crate::account::guest_call;
+use crate::call_service::CallProblem;
 use crate::clock::now_ms;
 use crate::live::provider::{Provider, refusal_of};
 
@@ -91,7 +92,7 @@ pub(crate) async fn admit(
 /// The agent that answers the called number, or what to tell the caller.
 fn route(directory: &Directory, configuration: &str, to: &str) -> Result<Arc<Agent>, &'static str> {
     let number = directory
-        .number(configuration, to)
+        .called(configuration, to)
         .ok_or("This number is not configured. Please check the number and try again. Goodbye.")?;
     let agent = number.agent_id.as_deref().and_then(|id| directory.agent(id));
     agent.cloned().ok_or("No agent answers this number yet. Goodbye.")
@@ -147,7 +148,7 @@ pub(crate) fn command(app: &App, provider: Provider, answer: Answer, stranger: G
     tokio::spawn(async move {
         let id = answer.call.as_ref().map(|call| call.id.clone());
         let call = answer.call.as_ref().map_or(stranger, guest_call);
-        let Err(why) = carry_out(&provider, &call, &answer.action).await else { return };
+        let Err(why) = patiently(|| provider.answer(&call, &answer.action)).await else { return };
         tracing::warn!(call = call.id, why, "the provider did not carry out an answer");
         if let Some(id) = id.filter(|_| matches!(answer.action, Action::Stream(_))) {
             let ended = Ended::Fault(format!("the provider did not answer the call: {why}"));
@@ -156,12 +157,15 @@ pub(crate) fn command(app: &App, provider: Provider, answer: Answer, stranger: G
     });
 }
 
-/// Again where it did no harm: a command that is answered is named, so that its repetition is the same command.
-async fn carry_out(provider: &Provider, call: &GuestCall, action: &Action) -> Result<(), String> {
+/// Gives an order that does no harm when it is given again, until it is carried out or refused.
+pub(crate) async fn patiently<F>(order: impl Fn() -> F) -> Result<(), String>
+where
+    F: Future<Output = Result<Result<(), Fault>, CallProblem>>,
+{
     let began = tokio::time::Instant::now();
     let mut attempt = 1;
     loop {
-        let fault = match provider.answer(call, action).await {
+        let fault = match order().await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(fault)) => fault,
             Err(problem) => return Err(problem.to_string()),

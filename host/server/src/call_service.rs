@@ -192,6 +192,9 @@ impl CallService {
     /// Points a number at this host, or away from it. Returns the provider's warnings.
     pub async fn bind_number(&self, number_id: &str, bound: bool) -> Result<Vec<String>, CallProblem> {
         let number = self.board.store.get_number(number_id).await?;
+        if number.number == "*" {
+            return Err(CallProblem::Invalid("`*` stands for every number: bind those that are meant".to_owned()));
+        }
         let webhook = format!(
             "{}/api/v1/telephony/inbound/{}",
             self.board.settings.public_url.trim_end_matches('/'),
@@ -317,6 +320,20 @@ impl CallService {
             ..jackfield_calls::Report::default()
         };
         self.tell(id, Input::Reported(report)).await
+    }
+
+    /// Asks how the calls of an account stand, after a time in which the provider could not tell.
+    pub(crate) async fn inspect_all(&self, configuration: &str) {
+        for handle in self.registry.active() {
+            let call = handle.call();
+            if call.configuration_id != configuration || call.provider_call_id.is_none() {
+                continue;
+            }
+            let provider = self.provider_of(Arc::clone(&handle.generation), Arc::clone(&handle.configuration));
+            if let Some(report) = live::inspected(&provider, &call).await {
+                handle.tell(Input::Reported(report)).await.ok();
+            }
+        }
     }
 
     /// Is the call over, or on its way there?

@@ -17,6 +17,7 @@ mod metrics;
 mod outbound;
 mod rollout;
 mod settings;
+mod sockets;
 #[cfg(test)]
 mod testing;
 mod webhooks;
@@ -35,7 +36,8 @@ pub use http::{TrustedProxies, serve};
 pub use media::MediaPool;
 pub use metrics::Metrics;
 pub use rollout::{Rollout, RolloutError, StockPlugin, watch};
-pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings};
+pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings};
+pub use sockets::keep_sockets;
 
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     parts: Parts,
     answered: api::Answered,
+    sockets: sockets::Sockets,
 }
 
 /// What an [`App`] is made of.
@@ -73,12 +76,17 @@ pub struct Parts {
 impl App {
     /// Over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, answered: api::Answered::default() }))
+        Self(Arc::new(Inner { parts, answered: api::Answered::default(), sockets: sockets::Sockets::default() }))
     }
 
     /// Answers that an `Idempotency-Key` may ask for again.
     pub(crate) fn answered(&self) -> &api::Answered {
         &self.0.answered
+    }
+
+    /// Event sockets.
+    pub(crate) fn sockets(&self) -> &sockets::Sockets {
+        &self.0.sockets
     }
 }
 

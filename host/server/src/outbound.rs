@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use jackfield_egress::{self as egress, Egress, EgressError};
-use jackfield_plugins::types::{Authorization, Credential, HttpError, HttpRequest, HttpResponse, Provider};
+use jackfield_egress::{self as egress, DialRequest, Egress, EgressError, Grant};
+use jackfield_plugins::types::{Authorization, Credential, Endpoint, HttpError, HttpRequest, HttpResponse, Provider};
 use jackfield_plugins::{GuestError, Outbound};
 use jackfield_store::Configuration;
 
@@ -13,13 +13,13 @@ use jackfield_store::Configuration;
 pub(crate) struct AccountOutbound {
     egress: Egress,
     configuration: Arc<Configuration>,
-    allowed_hosts: Vec<String>,
+    grants: Vec<Grant>,
 }
 
 impl AccountOutbound {
     pub(crate) fn new(egress: Egress, configuration: Arc<Configuration>, provider: &Provider) -> Self {
-        let allowed_hosts = provider.hosts.iter().filter_map(|host| granted_host(host, &configuration)).collect();
-        Self { egress, configuration, allowed_hosts }
+        let grants = provider.hosts.iter().filter_map(|host| granted(host, &configuration)).collect();
+        Self { egress, configuration, grants }
     }
 
     fn fill_in(&self, request: HttpRequest) -> Result<egress::Request, HttpError> {
@@ -31,8 +31,26 @@ impl AccountOutbound {
             headers: request.headers,
             body: request.body,
             authorization,
-            allowed_hosts: self.allowed_hosts.clone(),
+            grants: self.grants.clone(),
         })
+    }
+
+    /// Opens the account's event socket. `max_message` in bytes.
+    pub(crate) async fn dial(&self, endpoint: Endpoint, max_message: usize) -> Result<egress::Socket, EgressError> {
+        let filled = endpoint.authorization.into_iter().map(|wanted| self.authorize(wanted)).collect::<Result<_, _>>();
+        let authorization = filled.map_err(|error| match error {
+            HttpError::Denied(reason) => EgressError::Denied(reason),
+            other => EgressError::Denied(format!("{other:?}")),
+        })?;
+        let request = DialRequest {
+            url: endpoint.url,
+            headers: endpoint.headers,
+            authorization,
+            subprotocol: endpoint.subprotocol,
+            grants: self.grants.clone(),
+            max_message,
+        };
+        self.egress.dial(request).await
     }
 
     fn authorize(&self, wanted: Authorization) -> Result<egress::Authorization, HttpError> {
@@ -89,14 +107,15 @@ fn told(error: EgressError) -> HttpError {
         EgressError::Unreachable(reason) => HttpError::Unreachable(reason),
         EgressError::NoAnswer(reason) => HttpError::NoAnswer(reason),
         EgressError::TooLarge => HttpError::TooLarge,
+        EgressError::Refused(status) => HttpError::Other(format!("it answered {status}")),
     }
 }
 
-/// `{field}` stands for the host of the URL in that field; anything else is taken as written.
-fn granted_host(pattern: &str, configuration: &Configuration) -> Option<String> {
+/// `{field}` stands for the service of the URL in that field; anything else is a public host.
+fn granted(pattern: &str, configuration: &Configuration) -> Option<Grant> {
     match pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        None => Some(pattern.to_owned()),
-        Some(field) => url::Url::parse(configuration.fields.get(field)?).ok()?.host_str().map(str::to_owned),
+        None => Some(Grant::Host(pattern.to_owned())),
+        Some(field) => Grant::service(configuration.fields.get(field)?),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct ServerSettings {
     pub limits: Limits,
     /// The audio loop.
     pub media: MediaSettings,
+    /// Event sockets.
+    pub sockets: SocketSettings,
     /// The end.
     pub drain: DrainSettings,
 }
@@ -88,6 +90,49 @@ pub struct MediaSettings {
     pub agent_connect_ms: u32,
 }
 
+/// Event sockets.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketSettings {
+    /// How often the other side is asked whether it is there.
+    pub ping_seconds: u64,
+    /// How long it may take to say so.
+    pub pong_seconds: u64,
+    /// The first pause before dialling again; each one doubles.
+    pub retry_seconds: u64,
+    /// The longest pause.
+    pub retry_max_seconds: u64,
+    /// How often configurations are read anew.
+    pub refresh_seconds: u64,
+}
+
+impl SocketSettings {
+    /// How often the other side is asked whether it is there.
+    pub fn ping(&self) -> Duration {
+        Duration::from_secs(self.ping_seconds)
+    }
+
+    /// How long it may take to say so.
+    pub fn pong(&self) -> Duration {
+        Duration::from_secs(self.pong_seconds)
+    }
+
+    /// The first pause before dialling again.
+    pub fn retry(&self) -> Duration {
+        Duration::from_secs(self.retry_seconds)
+    }
+
+    /// The longest pause.
+    pub fn retry_max(&self) -> Duration {
+        Duration::from_secs(self.retry_max_seconds)
+    }
+
+    /// How often configurations are read anew.
+    pub fn refresh(&self) -> Duration {
+        Duration::from_secs(self.refresh_seconds)
+    }
+}
+
 /// The end.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,11 +183,12 @@ impl ServerSettings {
         struct Defaults {
             limits: Limits,
             media: MediaSettings,
+            sockets: SocketSettings,
             drain: DrainSettings,
         }
         let defaults = toml::from_str(include_str!("../../jackfield/defaults.toml"));
-        let Defaults { limits, media, drain } = defaults.unwrap_or_else(|error| panic!("{error}"));
+        let Defaults { limits, media, sockets, drain } = defaults.unwrap_or_else(|error| panic!("{error}"));
         let public_url = "https://gw.example.net".to_owned();
-        Self { public_url, trusted_proxies: TrustedProxies::default(), limits, media, drain }
+        Self { public_url, trusted_proxies: TrustedProxies::default(), limits, media, sockets, drain }
     }
 }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::model::{Agent, Configuration, PhoneNumber};
 
+/// Stands for every number that has no entry of its own.
+const ANY: &str = "*";
+
 /// A snapshot. A new one takes its place after each change.
 #[derive(Debug, Default)]
 pub struct Directory {
@@ -46,9 +49,14 @@ impl Directory {
         self.numbers.get(configuration)?.get(number)
     }
 
-    /// A configuration's numbers, in order.
+    /// What answers calls to a number: its own entry, or the one for all that have none.
+    pub fn called(&self, configuration: &str, number: &str) -> Option<&PhoneNumber> {
+        self.number(configuration, number).or_else(|| self.number(configuration, ANY))
+    }
+
+    /// A configuration's numbers, in order, that calls can be made from.
     pub fn numbers_of(&self, configuration: &str) -> impl Iterator<Item = &PhoneNumber> {
-        self.numbers.get(configuration).into_iter().flat_map(BTreeMap::values)
+        self.numbers.get(configuration).into_iter().flat_map(BTreeMap::values).filter(|number| number.number != ANY)
     }
 
     /// The agent with that id.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqlitePool};
+use tokio::sync::Notify;
 
 use crate::directory::Directory;
 use crate::error::StoreError;
@@ -20,6 +21,7 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     directory: Arc<ArcSwap<Directory>>,
+    changed: Arc<Notify>,
 }
 
 /// Where the canary lies, and what it says: it opens only under the right key.
@@ -49,7 +51,7 @@ impl Store {
         let migrated = sqlx::migrate!("../../migrations").run(&pool).await;
         migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let writer = Writer::start(options).await?;
-        let store = Self { pool, keyring, writer, directory: Arc::default() };
+        let store = Self { pool, keyring, writer, directory: Arc::default(), changed: Arc::default() };
         store.check_keyring().await?;
         store.refresh().await?;
         Ok(store)
@@ -89,12 +91,32 @@ impl Store {
         Ok(())
     }
 
+    /// Waits for a change of the snapshot, or of what gives it meaning. One that came while nobody waited counts. For
+    /// one who waits.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Lets whoever waits in [`Store::changed`] look again.
+    pub fn announce(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Reads the snapshot anew, as another process may have changed the database.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reread(&self) -> Result<(), StoreError> {
+        self.refresh().await
+    }
+
     /// Reads the snapshot anew. Called after each change to what it holds.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let configurations = self.all_configurations().await?;
         let numbers = self.all_numbers().await?;
         let agents = self.all_agents().await?;
         self.directory.store(Arc::new(Directory::new(configurations, numbers, agents)));
+        self.announce();
         Ok(())
     }
 

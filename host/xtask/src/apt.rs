@@ -9,6 +9,13 @@ pub(crate) struct Archive {
     trusted: bool,
 }
 
+impl Archive {
+    /// Where it is.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.uris.first().map(String::as_str)
+    }
+}
+
 /// The Debian archives in a sources file of either format: what offers `main` of this machine's release (`codename`), or
 /// has an address that ends in `/debian`.
 pub(crate) fn archives(text: &str, codename: &str) -> Vec<Archive> {

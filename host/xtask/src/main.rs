@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "telling what happens is this program's job")]
 
 mod apt;
+mod asterisk;
 mod plugins;
 mod run;
 mod test;
@@ -19,7 +20,8 @@ const HELP: &str = "\
 cargo xtask build          build the plugins and target/release/jackfield
 cargo xtask demo [--keep]  a phone call through a plugin that is swapped in mid-call
 cargo xtask test           every check and every test
-cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start or memory
+cargo xtask test asterisk  only calls over a real Asterisk, which it installs in a folder
+cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets or audio
 cargo xtask plugins        only the plugins, into target/plugins
 cargo xtask help           this text";
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "plugins" => plugins::build_all(),
         "demo" => build_and_become("demo", rest),
         "bench" => build_and_become("bench", rest),
+        "test" if rest == ["asterisk"] => asterisk::test(),
         "test" => test::all(),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{EVERYTHING, build, plugins, root, run, target, wasm_target};
+use crate::{EVERYTHING, asterisk, build, plugins, root, run, target, wasm_target};
 
 /// The vendors' own libraries: oracles for signatures, markup and agent protocols that share no code with us.
 const ORACLES: [&str; 6] = [
@@ -37,6 +37,7 @@ pub(crate) fn all() -> Result<()> {
     let python = timed("oracles", oracles)?;
     timed("tests of xtask", || run::cargo(&["test", "--quiet", "--package", "xtask"]))?;
     timed("tests", || tests(&python))?;
+    timed("Asterisk", asterisk::test_what_is_built)?;
     timed("documentation", documentation)?;
     run::step(&format!("all passed in {} s", began.elapsed().as_secs()));
     Ok(())

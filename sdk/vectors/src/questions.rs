@@ -7,7 +7,8 @@ use crate::script::Script;
 use crate::subject::{Arguments, Instance, Interface, Subject};
 
 /// What a question may bring along.
-const KNOWN: [&str; 9] = ["call", "request", "since", "action", "step", "number", "webhook", "cursor", "steps"];
+const KNOWN: [&str; 10] =
+    ["call", "request", "since", "action", "step", "number", "webhook", "cursor", "steps", "message"];
 
 /// What the subject answers to this case.
 pub(crate) fn ask(case: &Case, subject: &dyn Subject) -> Result<Value, String> {
@@ -19,6 +20,12 @@ pub(crate) fn ask(case: &Case, subject: &dyn Subject) -> Result<Value, String> {
         "reply" => {
             let call = case.arguments().get("call").map_or(Value::Null, |_| call(case));
             instance(Interface::Webhooks)?.call("reply", arguments(case, [("call", call)])?)?
+        }
+        "locate" => instance(Interface::Socket)?.call("locate", arguments(case, [])?)?,
+        "message" => instance(Interface::Socket)?.call("read", arguments(case, [("message", message(case))])?)?,
+        "proceed" => {
+            let call = case.arguments().get("call").map_or(Value::Null, |_| call(case));
+            instance(Interface::Calls)?.call("proceed", arguments(case, [("call", call)])?)?
         }
         "media" => media(case, &mut *instance(Interface::Media)?)?,
         function @ ("place" | "find_placed") => {
@@ -51,6 +58,12 @@ fn media(case: &Case, instance: &mut dyn Instance) -> Result<Value, String> {
     let steps = case.arguments()["steps"].as_array().ok_or("media needs `steps`")?;
     let answers = steps.iter().map(|step| media_step(instance, step)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "open": open, "steps": answers }))
+}
+
+/// What came on the socket: text as it is, anything else as JSON.
+fn message(case: &Case) -> Value {
+    let message = &case.arguments()["message"];
+    message.as_str().map_or_else(|| message.to_string(), str::to_owned).into()
 }
 
 fn media_step(instance: &mut dyn Instance, step: &Value) -> Result<Value, String> {

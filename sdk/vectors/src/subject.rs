@@ -13,6 +13,7 @@ pub enum Interface {
     Webhooks,
     Calls,
     Media,
+    Socket,
 }
 
 /// A plugin under test.

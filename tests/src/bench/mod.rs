@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: what the host costs, beside the least it could cost, in one run on one machine.
 
 mod adapter;
+mod audio;
 pub mod bare;
 mod calls;
 mod crowd;
 mod load;
 mod memory;
 mod process;
+mod sockets;
 mod start;
 mod swap;
 mod table;
@@ -17,13 +19,17 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 8] = ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory"];
+pub const NAMES: [&str; 10] =
+    ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio"];
 
 /// Runs one part or all, and prints the table.
 pub fn run(name: &str) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("no runtime for the load")?;
     let mut table = Table::default();
     let wants = |part: &str| name == "all" || name == part;
+    if wants("audio") {
+        audio::measure(&mut table)?;
+    }
     runtime.block_on(async {
         if wants("start") {
             start::measure(&mut table).await?;
@@ -42,6 +48,9 @@ pub fn run(name: &str) -> Result<()> {
         }
         if wants("memory") {
             memory::measure(&mut table).await?;
+        }
+        if wants("sockets") {
+            sockets::measure(&mut table).await?;
         }
         if wants("calls") {
             calls::measure(&mut table).await?;

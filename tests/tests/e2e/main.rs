@@ -10,6 +10,7 @@ mod outbound;
 mod providers;
 mod refusals;
 mod secrecy;
+mod sockets;
 mod surface;
 mod swap;
 mod telnyx;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jackfield_egress::EgressSettings;
 use jackfield_plugins::{GuestLimits, Pooling};
-use jackfield_server::{DrainSettings, Limits, MediaSettings, ServerSettings, TrustedProxies};
+use jackfield_server::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings, TrustedProxies};
 use serde::Deserialize;
 use url::Url;
 
@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     limits: Limits,
     drain: DrainSettings,
     media: MediaSettings,
+    sockets: SocketSettings,
     egress: Egress,
     plugins: Plugins,
 }
@@ -61,6 +62,7 @@ struct Egress {
     response_bytes: usize,
     #[serde(deserialize_with = "urls")]
     danger_routes: BTreeMap<String, Url>,
+    networks: Vec<ipnet::IpNet>,
     danger_allow_private: bool,
 }
 
@@ -156,7 +158,8 @@ impl Settings {
             url => url.trim_end_matches('/').to_owned(),
         };
         let trusted_proxies = self.trusted_proxies.clone();
-        ServerSettings { public_url, trusted_proxies, limits: self.limits.clone(), media, drain: self.drain.clone() }
+        let (limits, sockets, drain) = (self.limits.clone(), self.sockets.clone(), self.drain.clone());
+        ServerSettings { public_url, trusted_proxies, limits, media, sockets, drain }
     }
 
     /// Do providers have a way to this host?
@@ -171,12 +174,14 @@ impl Settings {
 
     /// For the way out.
     pub(crate) fn egress(&self) -> EgressSettings {
-        let Egress { connect_ms, total_ms, response_bytes, danger_routes, danger_allow_private } = &self.egress;
+        let Egress { connect_ms, total_ms, response_bytes, networks, danger_routes, danger_allow_private } =
+            &self.egress;
         EgressSettings {
             connect_timeout: Duration::from_millis(*connect_ms),
             total_timeout: Duration::from_millis(*total_ms),
             max_body: *response_bytes,
             danger_routes: danger_routes.clone(),
+            networks: networks.clone(),
             danger_allow_private: *danger_allow_private,
         }
     }

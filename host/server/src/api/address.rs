@@ -2,6 +2,14 @@
 
 use super::Problem;
 
+/// Stands for every number of a configuration that has no entry of its own.
+const ANY: &str = "*";
+
+/// What calls come in by: a number, an address, or `*` for all the others.
+pub(crate) fn called(field: &str, typed: &str) -> Result<String, Problem> {
+    if typed.trim() == ANY { Ok(ANY.to_owned()) } else { canonical(field, typed) }
+}
+
 /// One form for each number: E.164 with `+`, or a SIP address or extension as it is.
 pub(crate) fn canonical(field: &str, typed: &str) -> Result<String, Problem> {
     let typed = typed.trim();
@@ -49,6 +57,13 @@ mod tests {
         ] {
             assert_eq!(canonical("number", typed).unwrap(), canonical_form);
         }
+    }
+
+    #[test]
+    fn a_star_is_every_number_and_cannot_be_called() {
+        assert_eq!(called("number", " * ").unwrap(), "*");
+        assert_eq!(called("number", "8000").unwrap(), "8000");
+        assert!(canonical("to", "*").is_err());
     }
 
     #[test]

@@ -124,6 +124,8 @@ fn show(app: &App, configuration: &Configuration) -> Value {
         "provider": configuration.provider,
         "fields": shown(provider, configuration),
         "webhook_url": format!("{public}/api/v1/telephony/inbound/{}", configuration.id),
+        // How its event socket stands; null for a provider that posts webhooks.
+        "socket": app.sockets().standing(&configuration.id),
         "created_at": configuration.created_at,
         "updated_at": configuration.updated_at,
     })

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Problem;
-use super::address::canonical;
+use super::address::called;
 use super::json::Json;
 use super::page::{Paging, page};
 use crate::App;
@@ -84,7 +84,7 @@ fn checked(app: &App, form: &Form, id: String, created_at: i64) -> Result<PhoneN
     };
     Ok(PhoneNumber {
         id,
-        number: canonical("number", &form.number)?,
+        number: called("number", &form.number)?,
         configuration_id: configuration.id.clone(),
         agent_id,
         label,

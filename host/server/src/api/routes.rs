@@ -119,6 +119,7 @@ pub(crate) fn table() -> Vec<Route> {
         provider("GET", "/api/v1/telephony/inbound/{configuration}", webhooks::inbound_of),
         provider("POST", "/api/v1/telephony/{provider}/{hook}/{call}", webhooks::callback),
         provider("GET", "/api/v1/telephony/{provider}/{hook}/{call}", webhooks::callback),
+        provider("GET", "/api/v1/telephony/ws", socket::open_by_query),
         provider("GET", "/api/v1/telephony/ws/{token}", socket::open),
         open("/api/v1/openapi.json", probes::openapi),
         open("/healthz", probes::health),

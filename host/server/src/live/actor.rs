@@ -262,13 +262,14 @@ async fn look_for(asked: &Asked) -> Result<Option<String>, String> {
 }
 
 async fn inspect(Asked { provider, call, .. }: Asked) -> Input {
-    match provider.inspect(&guest_call(&call)).await {
-        Ok(Inspection { status, raw, duration, cost, .. }) => {
-            let cost = cost.map(|money| (money.amount, money.currency));
-            Input::Reported(Report { status: status_of(&status), raw, duration, cost, cause: None, sequence: None })
-        }
-        Err(_) => Input::InspectFailed,
-    }
+    inspected(&provider, &call).await.map_or(Input::InspectFailed, Input::Reported)
+}
+
+/// How the provider says a call stands, if it says.
+pub(crate) async fn inspected(provider: &Provider, call: &Call) -> Option<Report> {
+    let Inspection { status, raw, duration, cost, .. } = provider.inspect(&guest_call(call)).await.ok()?;
+    let cost = cost.map(|money| (money.amount, money.currency));
+    Some(Report { status: status_of(&status), raw, duration, cost, cause: None, sequence: None })
 }
 
 /// A callback as the state machine takes it.

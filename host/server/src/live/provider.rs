@@ -48,6 +48,11 @@ impl Provider {
         answered.map_err(|error| problem_of(&error))
     }
 
+    pub(crate) async fn proceed(&self, call: Option<&GuestCall>, step: &str) -> Result<Result<(), Fault>, CallProblem> {
+        let outcome = self.guest().await?.proceed(&account_of(&self.configuration), call, step).await;
+        outcome.map_err(|error| problem_of(&error))
+    }
+
     pub(crate) async fn hang_up(&self, call: &GuestCall) -> Result<(), CallProblem> {
         settle(self.guest().await?.hang_up(&account_of(&self.configuration), call).await)
     }

@@ -1,9 +1,11 @@
-//! `GET /api/v1/telephony/ws/{token}`: the token is spent before anything is allotted.
+//! `GET /api/v1/telephony/ws/{token}`, and `ws?token=…` for providers whose sockets have one address for all calls: the
+//! token is spent before anything is allotted.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -13,6 +15,12 @@ use crate::live::TakenStream;
 /// Length of a token in hex: 32 random bytes.
 const TOKEN: usize = 64;
 
+/// The token, where it is in the query.
+#[derive(Deserialize)]
+pub(crate) struct InQuery {
+    token: String,
+}
+
 /// The upgrade of a provider's media socket.
 pub(crate) async fn open(
     State(app): State<App>,
@@ -20,12 +28,27 @@ pub(crate) async fn open(
     headers: HeaderMap,
     request: axum::extract::Request,
 ) -> Response {
-    let Some(key) = websocket_key(&headers) else { return StatusCode::BAD_REQUEST.into_response() };
-    let Some(taken) = take(&app, &token).await else {
+    upgrade(&app, &token, &headers, request).await
+}
+
+/// The same with the token in the query.
+pub(crate) async fn open_by_query(
+    State(app): State<App>,
+    Query(InQuery { token }): Query<InQuery>,
+    headers: HeaderMap,
+    request: axum::extract::Request,
+) -> Response {
+    upgrade(&app, &token, &headers, request).await
+}
+
+async fn upgrade(app: &App, token: &str, headers: &HeaderMap, request: axum::extract::Request) -> Response {
+    let app = app.clone();
+    let Some(key) = websocket_key(headers) else { return StatusCode::BAD_REQUEST.into_response() };
+    let Some(taken) = take(&app, token).await else {
         app.metrics.media_refused();
         return StatusCode::FORBIDDEN.into_response();
     };
-    let subprotocol = taken.subprotocol(&headers);
+    let subprotocol = taken.subprotocol(headers);
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
         match upgrade.await.map_err(|error| error.to_string()).and_then(own_socket) {

@@ -25,6 +25,31 @@ impl WebhookOutcome {
     }
 }
 
+/// What became of a message on an event socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SocketMessage {
+    Read,
+    /// The plugin could make nothing of it.
+    Malformed,
+    /// Too much happened to one call, or to too many at once.
+    Dropped,
+    /// The plugin failed at it.
+    Failed,
+}
+
+impl SocketMessage {
+    pub(super) const ALL: [Self; 4] = [Self::Read, Self::Malformed, Self::Dropped, Self::Failed];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Malformed => "malformed",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What kind of route a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {

@@ -15,7 +15,7 @@ use crate::http::Doors;
 use exposition::Exposition;
 use labels::{DIRECTIONS, HUNDREDS, REASONS, STATUSES, index_of};
 
-pub(crate) use labels::{Class, WebhookOutcome};
+pub(crate) use labels::{Class, SocketMessage, WebhookOutcome};
 
 /// Upper bounds of the answer times that are told apart, in microseconds.
 const BOUNDS: [u64; 8] = [500, 1_000, 5_000, 20_000, 100_000, 500_000, 1_000_000, 4_000_000];
@@ -38,6 +38,7 @@ struct Counters {
     began: [AtomicU64; DIRECTIONS.len()],
     ended: [AtomicU64; STATUSES.len()],
     streams: Streams,
+    socket_messages: [AtomicU64; SocketMessage::ALL.len()],
 }
 
 /// How long webhooks waited for their answers.
@@ -138,6 +139,11 @@ impl Metrics {
         }
     }
 
+    /// A message came on an event socket.
+    pub(crate) fn socket_message(&self, outcome: SocketMessage) {
+        add(&self.0.socket_messages, outcome as usize);
+    }
+
     /// A stream heard its 20 ms beat.
     pub(crate) fn beat(&self, late: bool) {
         one(&self.0.streams.beats);
@@ -152,6 +158,7 @@ impl Metrics {
         self.render_requests(&mut page);
         self.render_calls(&mut page, app);
         self.render_audio(&mut page);
+        self.render_sockets(&mut page, app);
         render_plugins(&mut page, app);
         page.gauge("jackfield_draining", "1 while no new calls are taken.", u64::from(app.drain.draining()));
         page.finish()
@@ -195,6 +202,17 @@ impl Metrics {
         page.family("jackfield_calls_begun_total", "Calls that came up.", "direction", &DIRECTIONS, &began);
         let ended = counters.ended.each_ref().map(read);
         page.family("jackfield_calls_ended_total", "Calls that are over, by status.", "status", &STATUSES, &ended);
+    }
+
+    fn render_sockets(&self, page: &mut Exposition, app: &App) {
+        page.gauges("jackfield_event_sockets", "Event sockets by how they stand.");
+        for (state, known) in app.sockets().count() {
+            page.sample(&[("state", state.as_str())], count(known));
+        }
+        page.counter("jackfield_event_messages_total", "Messages on event sockets by what became of them.");
+        for (outcome, counter) in SocketMessage::ALL.iter().zip(&self.0.socket_messages) {
+            page.sample(&[("outcome", outcome.as_str())], read(counter));
+        }
     }
 
     fn render_audio(&self, page: &mut Exposition) {

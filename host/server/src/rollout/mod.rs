@@ -53,6 +53,7 @@ impl Rollout {
         let candidate = self.host.check(name, bytes.clone(), source, now_for_guests()).await?;
         self.record(&candidate, bytes, source).await?;
         let admission = self.host.promote(candidate);
+        self.store.announce();
         tracing::info!(plugin = name, digest = admission.digest, source, "a plugin came into service");
         Ok(admission)
     }
@@ -61,6 +62,7 @@ impl Rollout {
     pub async fn rollback(&self, name: &str) -> Result<String, RolloutError> {
         let digest = self.host.rollback(name)?;
         self.store.set_current(name, &digest).await?;
+        self.store.announce();
         tracing::info!(plugin = name, digest, "a plugin was rolled back");
         Ok(digest)
     }

@@ -41,6 +41,7 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
             Event::Status(update) => &update.provider_id,
             Event::Instructions(instructions) => &instructions.provider_id,
             Event::Stream(update) => &update.provider_id,
+            Event::Proceed(next) => &next.provider_id,
             Event::Incoming(_) => return Err(Refused::WrongCall),
             Event::Ignored(_) | Event::Other(_) => continue,
         };
@@ -49,6 +50,7 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
             Event::Status(update) if !genuine.repeated => {
                 app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
             }
+            Event::Proceed(_) if !genuine.repeated => app.sockets().happened(app, &genuine.configuration, event),
             Event::Instructions(_) => action = instructions(app, &call).await?,
             _ => {}
         }
