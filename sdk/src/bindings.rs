@@ -81,3 +81,27 @@ pub mod keeps_socket {
         with: { "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types },
     }
 }
+
+pub mod controls_desks {
+    world! {
+        world: "controls-desks",
+        export_macro_name: "export_desk",
+        default_bindings_module: "jackfield_sdk::bindings::controls_desks",
+        with: {
+            "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types,
+            "jackfield:provider/http@0.1.0": super::controls_calls::jackfield::provider::http,
+        },
+    }
+}
+
+pub mod chats {
+    world! {
+        world: "chats",
+        export_macro_name: "export_chat",
+        default_bindings_module: "jackfield_sdk::bindings::chats",
+        with: {
+            "jackfield:provider/types@0.1.0": super::describes::jackfield::provider::types,
+            "jackfield:provider/http@0.1.0": super::controls_calls::jackfield::provider::http,
+        },
+    }
+}

@@ -132,6 +132,58 @@ macro_rules! export_interface {
         }
         $crate::bindings::controls_calls::export_calls!($exported with_types_in $crate::bindings::controls_calls);
     };
+    (desk, $plugin:ty, $exported:ident) => {
+        impl $crate::bindings::controls_desks::exports::jackfield::provider::desk::Guest for $exported {
+            fn calls(
+                account: $crate::types::Account,
+                person: String,
+            ) -> Result<Vec<$crate::types::DeskCall>, $crate::types::Fault> {
+                <$plugin as $crate::Desk>::calls(&$crate::http::Host, &account, &person)
+            }
+            fn history(
+                account: $crate::types::Account,
+                person: String,
+            ) -> Result<Vec<$crate::types::HistoryEntry>, $crate::types::Fault> {
+                <$plugin as $crate::Desk>::history(&$crate::http::Host, &account, &person)
+            }
+            fn carry_out(
+                account: $crate::types::Account,
+                person: String,
+                order: $crate::types::Order,
+            ) -> Result<Option<String>, $crate::types::Fault> {
+                <$plugin as $crate::Desk>::carry_out(&$crate::http::Host, &account, &person, &order)
+            }
+            fn watch(
+                account: $crate::types::Account,
+                person: String,
+                url: Option<String>,
+            ) -> Result<(), $crate::types::Fault> {
+                <$plugin as $crate::Desk>::watch(&$crate::http::Host, &account, &person, url.as_deref())
+            }
+        }
+        $crate::bindings::controls_desks::export_desk!($exported with_types_in $crate::bindings::controls_desks);
+    };
+    (chat, $plugin:ty, $exported:ident) => {
+        impl $crate::bindings::chats::exports::jackfield::provider::chat::Guest for $exported {
+            fn fetch(
+                account: $crate::types::Account,
+                id: String,
+            ) -> Result<Option<$crate::types::ChatMessage>, $crate::types::Fault> {
+                <$plugin as $crate::Chat>::fetch(&$crate::http::Host, &account, &id)
+            }
+            fn send(
+                account: $crate::types::Account,
+                person: String,
+                text: String,
+            ) -> Result<(), $crate::types::Fault> {
+                <$plugin as $crate::Chat>::send(&$crate::http::Host, &account, &person, &text)
+            }
+            fn listen(account: $crate::types::Account, url: String) -> Result<(), $crate::types::Fault> {
+                <$plugin as $crate::Chat>::listen(&$crate::http::Host, &account, &url)
+            }
+        }
+        $crate::bindings::chats::export_chat!($exported with_types_in $crate::bindings::chats);
+    };
     (socket, $plugin:ty, $exported:ident) => {
         impl $crate::bindings::keeps_socket::exports::jackfield::provider::socket::Guest for $exported {
             fn locate(account: $crate::types::Account) -> Result<$crate::types::Endpoint, $crate::types::Fault> {

@@ -2,9 +2,9 @@
 
 use crate::http::Http;
 use crate::types::{
-    Account, Action, Binding, Call, Disproof, Endpoint, Event, Fault, FieldProblem, Identity, Inspection, MediaCommand,
-    MediaEvent, Message, NumberPage, PlaceRequest, Placed, Proof, Provider, Request, Response, StreamSetup,
-    TransferProgress, TransferStep,
+    Account, Action, Binding, Call, ChatMessage, DeskCall, Disproof, Endpoint, Event, Fault, FieldProblem,
+    HistoryEntry, Identity, Inspection, MediaCommand, MediaEvent, Message, NumberPage, Order, PlaceRequest, Placed,
+    Proof, Provider, Request, Response, StreamSetup, TransferProgress, TransferStep,
 };
 
 /// What the plugin is. Every plugin has it.
@@ -142,6 +142,54 @@ pub trait Calls {
     fn list_numbers(_http: &dyn Http, _account: &Account, _cursor: Option<&str>) -> Result<NumberPage, Fault> {
         unsupported("list numbers")
     }
+}
+
+/// Controls people's own telephones. `person` is who has signed in.
+pub trait Desk {
+    /// The person's calls.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn calls(http: &dyn Http, account: &Account, person: &str) -> Result<Vec<DeskCall>, Fault>;
+
+    /// The person's last calls, the newest first.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn history(http: &dyn Http, account: &Account, person: &str) -> Result<Vec<HistoryEntry>, Fault>;
+
+    /// Gives the id of a call that was dialled.
+    ///
+    /// # Errors
+    /// The provider's refusal, or an unknown outcome.
+    fn carry_out(http: &dyn Http, account: &Account, person: &str, order: &Order) -> Result<Option<String>, Fault>;
+
+    /// Has what happens on the person's telephone posted to `url`, or no longer.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn watch(http: &dyn Http, account: &Account, person: &str, url: Option<&str>) -> Result<(), Fault>;
+}
+
+/// Messages between people and the account.
+pub trait Chat {
+    /// A message; none for one of the account's own.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn fetch(http: &dyn Http, account: &Account, id: &str) -> Result<Option<ChatMessage>, Fault>;
+
+    /// Writes to a person.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn send(http: &dyn Http, account: &Account, person: &str, text: &str) -> Result<(), Fault>;
+
+    /// Has messages to the account posted to `url`.
+    ///
+    /// # Errors
+    /// The provider's refusal.
+    fn listen(http: &dyn Http, account: &Account, url: &str) -> Result<(), Fault>;
 }
 
 /// Says where a provider's event stream is, and reads it.

@@ -58,6 +58,22 @@ impl<'a> Rest<'a> {
         Ok(serde_json::from_slice(&response.body).unwrap_or_default())
     }
 
+    /// Does something that must not be done twice, and whose answer says nothing.
+    ///
+    /// # Errors
+    /// The provider's refusal, or an unknown outcome.
+    pub fn once(&self, method: &str, url: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let response = self.send(method, url, body, false)?;
+        Ok(serde_json::from_slice(&response.body).unwrap_or_default())
+    }
+
+    /// The same way with one credential more.
+    #[must_use]
+    pub fn with(&self, more: Authorization) -> Self {
+        let authorization = [&self.authorization[..], &[more]].concat();
+        Self { http: self.http, provider: self.provider, authorization }
+    }
+
     /// Removes or ends something; that it is gone already is as good.
     ///
     /// # Errors
@@ -115,12 +131,16 @@ impl<'a> Rest<'a> {
         let error = body["errors"].get(0).unwrap_or(&body);
         let said =
             ["message", "detail", "error", "error_title", "title"].into_iter().find_map(|name| text(&error[name]));
-        let message = said.unwrap_or("no reason given").to_owned();
+        let mut message = said.unwrap_or("no reason given").to_owned();
+        // What a provider's support asks for.
+        if let Some(tracking) = text(&body["trackingId"]) {
+            message = format!("{message} (trackingId {tracking})");
+        }
         let provider = self.provider;
         match response.status {
             401 => Fault::Account(format!("{provider} refuses the credentials; check them")),
             404 => Fault::NotFound,
-            429 => Fault::RetryLater(http::retry_after(response)),
+            423 | 429 => Fault::RetryLater(http::retry_after(response)),
             500.. => Fault::UnknownOutcome(format!("{provider} answered {}", response.status)),
             status => {
                 let code = number(&error["code"]).unwrap_or_else(|| u64::from(status));

@@ -17,6 +17,23 @@ pub fn rfc2822(text: &str) -> Option<u64> {
     local.checked_add_signed(-seconds_east(parts.next()?)?)?.checked_mul(1_000)
 }
 
+/// Unix milliseconds of `2026-03-03T10:15:00.250Z`; the zone may be `+01:00`.
+pub fn rfc3339(text: &str) -> Option<u64> {
+    let (date, rest) = text.split_once(['T', 't'])?;
+    let mut date = date.split('-');
+    let (year, month, day) =
+        (within(date.next()?, 1970, 9999)?, within(date.next()?, 1, 12)?, within(date.next()?, 1, 31)?);
+    let zone_at = rest.find(['Z', 'z', '+', '-'])?;
+    let (clock, zone) = rest.split_at(zone_at);
+    let mut clock = clock.split(':');
+    let (hour, minute) = (within(clock.next()?, 0, 23)?, within(clock.next()?, 0, 59)?);
+    let (second, fraction) = clock.next().map(|second| second.split_once('.').unwrap_or((second, "")))?;
+    let millis = format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()?;
+    let local = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + within(second, 0, 60)?;
+    let east = if zone.eq_ignore_ascii_case("z") { 0 } else { seconds_east(&zone.replace(':', ""))? };
+    local.checked_add_signed(-east)?.checked_mul(1_000)?.checked_add(millis)
+}
+
 fn within(text: &str, least: u64, most: u64) -> Option<u64> {
     text.parse().ok().filter(|number| (least..=most).contains(number))
 }
@@ -64,6 +81,24 @@ mod tests {
         ];
         for text in wrong {
             assert_eq!(rfc2822(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn iso_dates_are_read() {
+        assert_eq!(rfc3339("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(rfc3339("2026-01-02T03:05:06.789Z"), Some(1_767_323_106_789));
+        assert_eq!(rfc3339("2026-01-02T04:05:06.7+01:00"), Some(1_767_323_106_700));
+        assert_eq!(rfc3339("2024-02-29T12:00:00.123456Z"), Some(1_709_208_000_123));
+        for wrong in [
+            "",
+            "2026-01-02",
+            "2026-13-02T00:00:00Z",
+            "2026-01-02T24:00:00Z",
+            "2026-01-02T00:00:00",
+            "2026-01-02T00:00:00.xZ",
+        ] {
+            assert_eq!(rfc3339(wrong), None, "{wrong}");
         }
     }
 }

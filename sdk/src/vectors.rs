@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::http::Http;
 use crate::types::{Account, Check, Disproof, Hash, HttpError, HttpRequest, HttpResponse, Proof, Request};
-use crate::{Calls, Manifest, Media, Socket, Webhooks};
+use crate::{Calls, Chat, Desk, Manifest, Media, Socket, Webhooks};
 
 type Open = fn(&Script) -> Box<dyn Instance>;
 
@@ -54,6 +54,18 @@ impl Vectors {
     #[must_use]
     pub fn socket<P: Socket + 'static>(self) -> Self {
         self.with(Interface::Socket, |_| Box::new(SocketOf::<P>(PhantomData)))
+    }
+
+    /// Asks this plugin's `desk`.
+    #[must_use]
+    pub fn desk<P: Desk + 'static>(self) -> Self {
+        self.with(Interface::Desk, |script| Box::new(DeskOf::<P>(Api(script.clone()), PhantomData)))
+    }
+
+    /// Asks this plugin's `chat`.
+    #[must_use]
+    pub fn chat<P: Chat + 'static>(self) -> Self {
+        self.with(Interface::Chat, |script| Box::new(ChatOf::<P>(Api(script.clone()), PhantomData)))
     }
 
     fn with(mut self, interface: Interface, open: Open) -> Self {
@@ -170,6 +182,37 @@ impl<P: Socket> Instance for SocketOf<P> {
         match function {
             "locate" => shown(P::locate(account)),
             "read" => shown(P::read(account, &given.take::<String>("message")?, given.take("now")?)),
+            other => unknown(other),
+        }
+    }
+}
+
+struct DeskOf<P>(Api, PhantomData<P>);
+
+impl<P: Desk> Instance for DeskOf<P> {
+    fn call(&mut self, function: &str, given: Arguments) -> Result<Value, String> {
+        let (http, account) = (&self.0, &given.take::<Account>("account")?);
+        let person: String = given.take("person")?;
+        match function {
+            "calls" => shown(P::calls(http, account, &person)),
+            "history" => shown(P::history(http, account, &person)),
+            "carry_out" => shown(P::carry_out(http, account, &person, &given.take("order")?)),
+            "watch" => shown(P::watch(http, account, &person, given.get::<String>("url")?.as_deref())),
+            other => unknown(other),
+        }
+    }
+}
+
+struct ChatOf<P>(Api, PhantomData<P>);
+
+impl<P: Chat> Instance for ChatOf<P> {
+    fn call(&mut self, function: &str, given: Arguments) -> Result<Value, String> {
+        let (http, account) = (&self.0, &given.take::<Account>("account")?);
+        let text = |name: &str| given.take::<String>(name);
+        match function {
+            "fetch" => shown(P::fetch(http, account, &text("id")?)),
+            "send" => shown(P::send(http, account, &text("person")?, &text("text")?)),
+            "listen" => shown(P::listen(http, account, &text("url")?)),
             other => unknown(other),
         }
     }

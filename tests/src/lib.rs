@@ -19,3 +19,4 @@ pub mod place;
 pub mod speech;
 pub mod telnyx_rest;
 pub mod twilio_rest;
+pub mod webex;

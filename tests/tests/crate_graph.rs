@@ -56,6 +56,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "plugin-cloudonix",
             "plugin-telnyx",
             "plugin-asterisk",
+            "plugin-webex",
         ],
     ),
 ];

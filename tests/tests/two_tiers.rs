@@ -38,4 +38,5 @@ tiers! {
     cloudonix: plugin_cloudonix::Cloudonix, "cloudonix", manifest webhooks calls media;
     telnyx: plugin_telnyx::Telnyx, "telnyx", manifest webhooks calls media;
     asterisk: plugin_asterisk::Asterisk, "asterisk", manifest calls media socket;
+    webex: plugin_webex::Webex, "webex", manifest webhooks calls desk chat;
 }

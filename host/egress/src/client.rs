@@ -43,7 +43,6 @@ impl Default for EgressSettings {
 }
 
 /// A request with its credentials filled in.
-#[derive(Debug)]
 pub struct Request {
     pub method: String,
     pub url: String,
@@ -54,12 +53,25 @@ pub struct Request {
     pub grants: Vec<Grant>,
 }
 
+/// The path may name a call or a number, and the body may hold a secret.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("method", &self.method).field("grants", &self.grants).finish_non_exhaustive()
+    }
+}
+
 /// An answer.
-#[derive(Debug)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+/// What a provider says may be as secret as what it is told.
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no answer.

@@ -154,7 +154,7 @@ impl Checker<'_> {
         component.initialize_copy_on_write_image().map_err(mismatch)?;
         let capabilities = Capabilities::link(self.engine, component, surface).map_err(mismatch)?;
         capabilities.type_check(|| self.store()).await.map_err(mismatch)?;
-        let interfaces = ["manifest", "webhooks", "calls", "media", "socket"];
+        let interfaces = ["manifest", "webhooks", "calls", "media", "socket", "desk", "chat"];
         let found: Vec<&str> = interfaces.into_iter().filter(|name| surface.exports(name)).collect();
         Ok((capabilities, found.join(", ")))
     }

@@ -57,3 +57,29 @@ pub(crate) mod keeps_socket {
         with: { "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types },
     });
 }
+
+pub(crate) mod controls_desks {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "controls-desks",
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+        exports: { default: async },
+        with: {
+            "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types,
+            "jackfield:provider/http@0.1.0": crate::bindings::controls_calls::jackfield::provider::http,
+        },
+    });
+}
+
+pub(crate) mod chats {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "chats",
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+        exports: { default: async },
+        with: {
+            "jackfield:provider/types@0.1.0": crate::bindings::describes::jackfield::provider::types,
+            "jackfield:provider/http@0.1.0": crate::bindings::controls_calls::jackfield::provider::http,
+        },
+    });
+}

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::fault::GuestError;
 use crate::generation::Generation;
-use crate::guest::{CallsGuest, MediaGuest, SocketGuest, WebhookGuest};
+use crate::guest::{CallsGuest, ChatGuest, DeskGuest, MediaGuest, SocketGuest, WebhookGuest};
 use crate::outbound::Outbound;
 use crate::proof;
 use crate::types::{Account, Disproof, HttpError, HttpRequest, HttpResponse, Proof};
@@ -38,6 +38,8 @@ impl Subject for Conformance {
             Interface::Webhooks => Box::new(Webhooks(generation.webhooks().map_err(said)?)),
             Interface::Media => Box::new(Media(generation.media().map_err(said)?)),
             Interface::Socket => Box::new(Socket(generation.socket().map_err(said)?)),
+            Interface::Desk => Box::new(Desk { generation, runtime, script: script.clone() }),
+            Interface::Chat => Box::new(Chat { generation, runtime, script: script.clone() }),
             Interface::Calls => Box::new(Calls { generation, runtime, script: script.clone() }),
         })
     }
@@ -178,6 +180,63 @@ async fn call(guest: CallsGuest, function: &str, given: &Arguments) -> Result<Va
             let cursor = given.get::<String>("cursor")?;
             shown(guest.list_numbers(account, cursor.as_deref()).await.map_err(said)?)
         }
+        other => unknown(other),
+    }
+}
+
+struct Desk<'a> {
+    generation: &'a Arc<Generation>,
+    runtime: &'a Handle,
+    script: Script,
+}
+
+impl Instance for Desk<'_> {
+    fn call(&mut self, function: &str, given: Arguments) -> Result<Value, String> {
+        let api = Box::new(Api(self.script.clone()));
+        self.runtime.block_on(async {
+            let guest = self.generation.desk(api).await.map_err(said)?;
+            desk(guest, function, &given).await
+        })
+    }
+}
+
+async fn desk(guest: DeskGuest, function: &str, given: &Arguments) -> Result<Value, String> {
+    let (account, person) = (&given.take::<Account>("account")?, given.take::<String>("person")?);
+    match function {
+        "calls" => shown(guest.calls(account, &person).await.map_err(said)?),
+        "history" => shown(guest.history(account, &person).await.map_err(said)?),
+        "carry_out" => shown(guest.carry_out(account, &person, &given.take("order")?).await.map_err(said)?),
+        "watch" => {
+            let url = given.get::<String>("url")?;
+            shown(guest.watch(account, &person, url.as_deref()).await.map_err(said)?)
+        }
+        other => unknown(other),
+    }
+}
+
+struct Chat<'a> {
+    generation: &'a Arc<Generation>,
+    runtime: &'a Handle,
+    script: Script,
+}
+
+impl Instance for Chat<'_> {
+    fn call(&mut self, function: &str, given: Arguments) -> Result<Value, String> {
+        let api = Box::new(Api(self.script.clone()));
+        self.runtime.block_on(async {
+            let guest = self.generation.chat(api).await.map_err(said)?;
+            chat(guest, function, &given).await
+        })
+    }
+}
+
+async fn chat(guest: ChatGuest, function: &str, given: &Arguments) -> Result<Value, String> {
+    let account = &given.take::<Account>("account")?;
+    let text = |name: &str| given.take::<String>(name);
+    match function {
+        "fetch" => shown(guest.fetch(account, &text("id")?).await.map_err(said)?),
+        "send" => shown(guest.send(account, &text("person")?, &text("text")?).await.map_err(said)?),
+        "listen" => shown(guest.listen(account, &text("url")?).await.map_err(said)?),
         other => unknown(other),
     }
 }

@@ -7,13 +7,15 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::bindings::carries_media::CarriesMediaPre;
+use crate::bindings::chats::ChatsPre;
 use crate::bindings::controls_calls::{ControlsCalls, ControlsCallsPre};
+use crate::bindings::controls_desks::ControlsDesksPre;
 use crate::bindings::describes::DescribesPre;
 use crate::bindings::keeps_socket::KeepsSocketPre;
 use crate::bindings::reads_webhooks::ReadsWebhooksPre;
 use crate::contract::Surface;
 use crate::fault::GuestError;
-use crate::guest::{self, CallsGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
+use crate::guest::{self, CallsGuest, ChatGuest, DeskGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
@@ -41,6 +43,8 @@ pub(crate) struct Capabilities {
     calls: Option<ControlsCallsPre<GuestState>>,
     media: Option<CarriesMediaPre<GuestState>>,
     socket: Option<KeepsSocketPre<GuestState>>,
+    desk: Option<ControlsDesksPre<GuestState>>,
+    chat: Option<ChatsPre<GuestState>>,
 }
 
 /// What happened in a generation's guests since it was loaded.
@@ -79,6 +83,8 @@ impl Capabilities {
             calls: has("calls").then(|| ControlsCallsPre::new(with_io()?)).transpose()?,
             media: has("media").then(|| CarriesMediaPre::new(pure.clone())).transpose()?,
             socket: has("socket").then(|| KeepsSocketPre::new(pure)).transpose()?,
+            desk: has("desk").then(|| ControlsDesksPre::new(with_io()?)).transpose()?,
+            chat: has("chat").then(|| ChatsPre::new(with_io()?)).transpose()?,
         })
     }
 
@@ -96,6 +102,12 @@ impl Capabilities {
         }
         if let Some(calls) = &self.calls {
             calls.instantiate_async(&mut fresh()).await?;
+        }
+        if let Some(desk) = &self.desk {
+            desk.instantiate_async(&mut fresh()).await?;
+        }
+        if let Some(chat) = &self.chat {
+            chat.instantiate_async(&mut fresh()).await?;
         }
         Ok(())
     }
@@ -175,6 +187,16 @@ impl Generation {
     /// Does it tell its events on a socket?
     pub fn keeps_socket(&self) -> bool {
         self.capabilities.socket.is_some()
+    }
+
+    /// Does it read and write messages?
+    pub fn chats(&self) -> bool {
+        self.capabilities.chat.is_some()
+    }
+
+    /// Does it control people's telephones?
+    pub fn controls_desks(&self) -> bool {
+        self.capabilities.desk.is_some()
     }
 
     /// Does it control calls?
@@ -259,12 +281,34 @@ impl Generation {
     /// A fresh guest for one order to the provider, which may send through `outbound`.
     pub async fn control(self: &Arc<Self>, outbound: Box<dyn Outbound>) -> Result<CallsGuest, GuestError> {
         let pre = self.capabilities.calls.as_ref().ok_or(GuestError::Absent("calls"))?;
-        let state = GuestState::new(&self.limits, self.limits.webhook_cpu, Some(outbound));
-        let mut store = guest::store(&self.engine, &self.limits, state);
-        guest::arm(&mut store, false);
+        let mut store = self.store_with(outbound);
         let exports: ControlsCalls =
             pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("calls", &error))?;
         Ok(CallsGuest::new(Arc::clone(self), store, exports))
+    }
+
+    /// A fresh guest for one order to a person's telephone.
+    pub async fn desk(self: &Arc<Self>, outbound: Box<dyn Outbound>) -> Result<DeskGuest, GuestError> {
+        let pre = self.capabilities.desk.as_ref().ok_or(GuestError::Absent("desk"))?;
+        let mut store = self.store_with(outbound);
+        let exports = pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("desk", &error))?;
+        Ok(DeskGuest::new(Arc::clone(self), store, exports))
+    }
+
+    /// A fresh guest for one message.
+    pub async fn chat(self: &Arc<Self>, outbound: Box<dyn Outbound>) -> Result<ChatGuest, GuestError> {
+        let pre = self.capabilities.chat.as_ref().ok_or(GuestError::Absent("chat"))?;
+        let mut store = self.store_with(outbound);
+        let exports = pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("chat", &error))?;
+        Ok(ChatGuest::new(Arc::clone(self), store, exports))
+    }
+
+    /// A store that has a way out.
+    fn store_with(&self, outbound: Box<dyn Outbound>) -> Store<GuestState> {
+        let state = GuestState::new(&self.limits, self.limits.webhook_cpu, Some(outbound));
+        let mut store = guest::store(&self.engine, &self.limits, state);
+        guest::arm(&mut store, false);
+        store
     }
 
     fn fault(&self, export: &'static str, error: &wasmtime::Error) -> GuestError {

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::bindings::{
-    carries_media::CarriesMedia, controls_calls::ControlsCalls, keeps_socket::KeepsSocket,
-    reads_webhooks::ReadsWebhooks,
+    carries_media::CarriesMedia, chats::Chats, controls_calls::ControlsCalls, controls_desks::ControlsDesks,
+    keeps_socket::KeepsSocket, reads_webhooks::ReadsWebhooks,
 };
 use crate::fault::GuestError;
 use crate::generation::Generation;
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::types::{
-    Account, Action, Binding, Call, Disproof, Endpoint, Event, Fault, Identity, Inspection, MediaCommand, MediaEvent,
-    Message, NumberPage, PlaceRequest, Placed, Proof, Request, Response, StreamSetup, TransferProgress, TransferStep,
+    Account, Action, Binding, Call, ChatMessage, DeskCall, Disproof, Endpoint, Event, Fault, HistoryEntry, Identity,
+    Inspection, MediaCommand, MediaEvent, Message, NumberPage, Order, PlaceRequest, Placed, Proof, Request, Response,
+    StreamSetup, TransferProgress, TransferStep,
 };
 
 /// Makes a store with its limits set. The deadline is armed for instantiation.
@@ -78,10 +79,10 @@ macro_rules! export {
 
 /// Calls an export that may wait for IO, within its wall time.
 macro_rules! export_io {
-    ($self:ident, $call:ident ( $($argument:expr),* ), $name:literal) => {{
+    ($self:ident, $interface:ident . $call:ident ( $($argument:expr),* ), $name:literal) => {{
         arm(&mut $self.store, false);
         let wall = $self.generation.limits.calls_wall;
-        let exports = $self.exports.jackfield_provider_calls();
+        let exports = $self.exports.$interface();
         let call = exports.$call(&mut $self.store, $($argument),*);
         match tokio::time::timeout(wall, call).await {
             Ok(result) => settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result),
@@ -221,7 +222,7 @@ impl CallsGuest {
 
     /// `calls.probe`.
     pub async fn probe(mut self, account: &Account) -> Result<Result<(), Fault>, GuestError> {
-        export_io!(self, call_probe(account), "probe")
+        export_io!(self, jackfield_provider_calls.call_probe(account), "probe")
     }
 
     /// `calls.place`; `now` in Unix milliseconds.
@@ -231,7 +232,7 @@ impl CallsGuest {
         request: &PlaceRequest,
         now: u64,
     ) -> Result<Result<Placed, Fault>, GuestError> {
-        export_io!(self, call_place(account, request, now), "place")
+        export_io!(self, jackfield_provider_calls.call_place(account, request, now), "place")
     }
 
     /// `calls.find-placed`; `since` in Unix milliseconds.
@@ -241,7 +242,7 @@ impl CallsGuest {
         request: &PlaceRequest,
         since: u64,
     ) -> Result<Result<Option<Placed>, Fault>, GuestError> {
-        export_io!(self, call_find_placed(account, request, since), "find-placed")
+        export_io!(self, jackfield_provider_calls.call_find_placed(account, request, since), "find-placed")
     }
 
     /// `calls.answer`.
@@ -251,7 +252,7 @@ impl CallsGuest {
         call: &Call,
         action: &Action,
     ) -> Result<Result<(), Fault>, GuestError> {
-        export_io!(self, call_answer(account, call, action), "answer")
+        export_io!(self, jackfield_provider_calls.call_answer(account, call, action), "answer")
     }
 
     /// `calls.proceed`.
@@ -261,17 +262,17 @@ impl CallsGuest {
         call: Option<&Call>,
         step: &str,
     ) -> Result<Result<(), Fault>, GuestError> {
-        export_io!(self, call_proceed(account, call, step), "proceed")
+        export_io!(self, jackfield_provider_calls.call_proceed(account, call, step), "proceed")
     }
 
     /// `calls.hang-up`.
     pub async fn hang_up(mut self, account: &Account, call: &Call) -> Result<Result<(), Fault>, GuestError> {
-        export_io!(self, call_hang_up(account, call), "hang-up")
+        export_io!(self, jackfield_provider_calls.call_hang_up(account, call), "hang-up")
     }
 
     /// `calls.inspect`.
     pub async fn inspect(mut self, account: &Account, call: &Call) -> Result<Result<Inspection, Fault>, GuestError> {
-        export_io!(self, call_inspect(account, call), "inspect")
+        export_io!(self, jackfield_provider_calls.call_inspect(account, call), "inspect")
     }
 
     /// `calls.transfer`.
@@ -281,7 +282,7 @@ impl CallsGuest {
         call: &Call,
         step: &TransferStep,
     ) -> Result<Result<TransferProgress, Fault>, GuestError> {
-        export_io!(self, call_transfer(account, call, step), "transfer")
+        export_io!(self, jackfield_provider_calls.call_transfer(account, call, step), "transfer")
     }
 
     /// `calls.bind-number`; no webhook points the number away.
@@ -291,7 +292,7 @@ impl CallsGuest {
         number: &str,
         webhook: Option<&str>,
     ) -> Result<Result<Binding, Fault>, GuestError> {
-        export_io!(self, call_bind_number(account, number, webhook), "bind-number")
+        export_io!(self, jackfield_provider_calls.call_bind_number(account, number, webhook), "bind-number")
     }
 
     /// `calls.list-numbers`.
@@ -300,12 +301,93 @@ impl CallsGuest {
         account: &Account,
         cursor: Option<&str>,
     ) -> Result<Result<NumberPage, Fault>, GuestError> {
-        export_io!(self, call_list_numbers(account, cursor), "list-numbers")
+        export_io!(self, jackfield_provider_calls.call_list_numbers(account, cursor), "list-numbers")
+    }
+}
+
+/// Controls people's telephones through the host. One is made for each order.
+pub struct DeskGuest {
+    generation: Arc<Generation>,
+    store: Store<GuestState>,
+    exports: ControlsDesks,
+    spent: bool,
+}
+
+impl DeskGuest {
+    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: ControlsDesks) -> Self {
+        Self { generation, store, exports, spent: false }
+    }
+
+    /// `desk.calls`.
+    pub async fn calls(mut self, account: &Account, person: &str) -> Result<Result<Vec<DeskCall>, Fault>, GuestError> {
+        export_io!(self, jackfield_provider_desk.call_calls(account, person), "calls")
+    }
+
+    /// `desk.history`.
+    pub async fn history(
+        mut self,
+        account: &Account,
+        person: &str,
+    ) -> Result<Result<Vec<HistoryEntry>, Fault>, GuestError> {
+        export_io!(self, jackfield_provider_desk.call_history(account, person), "history")
+    }
+
+    /// `desk.carry-out`.
+    pub async fn carry_out(
+        mut self,
+        account: &Account,
+        person: &str,
+        order: &Order,
+    ) -> Result<Result<Option<String>, Fault>, GuestError> {
+        export_io!(self, jackfield_provider_desk.call_carry_out(account, person, order), "carry-out")
+    }
+
+    /// `desk.watch`.
+    pub async fn watch(
+        mut self,
+        account: &Account,
+        person: &str,
+        url: Option<&str>,
+    ) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, jackfield_provider_desk.call_watch(account, person, url), "watch")
+    }
+}
+
+/// Reads and writes messages through the host. One is made for each.
+pub struct ChatGuest {
+    generation: Arc<Generation>,
+    store: Store<GuestState>,
+    exports: Chats,
+    spent: bool,
+}
+
+impl ChatGuest {
+    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: Chats) -> Self {
+        Self { generation, store, exports, spent: false }
+    }
+
+    /// `chat.fetch`.
+    pub async fn fetch(
+        mut self,
+        account: &Account,
+        id: &str,
+    ) -> Result<Result<Option<ChatMessage>, Fault>, GuestError> {
+        export_io!(self, jackfield_provider_chat.call_fetch(account, id), "fetch")
+    }
+
+    /// `chat.send`.
+    pub async fn send(mut self, account: &Account, person: &str, text: &str) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, jackfield_provider_chat.call_send(account, person, text), "send")
+    }
+
+    /// `chat.listen`.
+    pub async fn listen(mut self, account: &Account, url: &str) -> Result<Result<(), Fault>, GuestError> {
+        export_io!(self, jackfield_provider_chat.call_listen(account, url), "listen")
     }
 }
 
 /// What `http.send` does where a guest has no business sending: webhooks and media.
-pub(crate) const NO_WAY_OUT: &str = "requests can be sent from `calls` alone";
+pub(crate) const NO_WAY_OUT: &str = "requests can be sent from `calls`, `desk` and `chat` alone";
 
 /// The outbound of a store, if it has one.
 pub(crate) fn outbound(state: &mut GuestState) -> Result<&dyn Outbound, String> {
@@ -327,4 +409,4 @@ macro_rules! opaque_debug {
         }
     )*};
 }
-opaque_debug!(WebhookGuest, MediaGuest, SocketGuest, CallsGuest);
+opaque_debug!(WebhookGuest, MediaGuest, SocketGuest, CallsGuest, DeskGuest, ChatGuest);

@@ -25,7 +25,7 @@ pub use contract::{CONTRACT, Surface, Unfit};
 pub use engine::Pooling;
 pub use fault::GuestError;
 pub use generation::{Generation, GuestFaults, Pin};
-pub use guest::{CallsGuest, MediaGuest, SocketGuest, WebhookGuest};
+pub use guest::{CallsGuest, ChatGuest, DeskGuest, MediaGuest, SocketGuest, WebhookGuest};
 pub use host::{Admission, Candidate, GenerationSummary, PluginHost, PluginSummary, RollbackError};
 pub use limits::GuestLimits;
 pub use outbound::Outbound;
@@ -35,19 +35,21 @@ pub mod types {
     pub use crate::bindings::carries_media::exports::jackfield::provider::media::{
         Audio, MediaCommand, MediaEvent, Message, Started, StreamSetup,
     };
+    pub use crate::bindings::chats::exports::jackfield::provider::chat::{Message as ChatMessage, Role};
     pub use crate::bindings::controls_calls::exports::jackfield::provider::calls::{
         Binding, ConferenceJoin, Inspection, NumberPage, PhoneNumber, PlaceRequest, Placed, TransferDial,
         TransferProgress, TransferStep,
     };
     pub use crate::bindings::controls_calls::jackfield::provider::http::{HttpError, HttpRequest, HttpResponse};
+    pub use crate::bindings::controls_desks::exports::jackfield::provider::desk::{HistoryEntry, HistoryKind, Order};
     pub use crate::bindings::describes::exports::jackfield::provider::manifest::{
-        Ability, Field, FieldKind, FieldProblem, Provider,
+        Ability, Field, FieldKind, FieldProblem, Provider, SignIn,
     };
     pub use crate::bindings::describes::jackfield::provider::types::{
         Account, Action, Authorization, BasicAuthorization, Call, CallStatus, Codec, ConferenceAction, Credential,
-        Direction, Event, Fault, HeaderAuthorization, Incoming, Instructions, JwtAuthorization, MediaFormat, Money,
-        Proceed, Refusal as ProviderRefusal, RejectReason, Request, Response, SayAction, StatusUpdate, StreamAction,
-        StreamUpdate,
+        DeskCall, DeskEvent, DeskState, Direction, Event, Fault, HeaderAuthorization, Incoming, Instructions,
+        JwtAuthorization, MediaFormat, MessageNotice, Money, Proceed, Refusal as ProviderRefusal, RejectReason,
+        Request, Response, SayAction, StatusUpdate, StreamAction, StreamUpdate,
     };
     pub use crate::bindings::keeps_socket::exports::jackfield::provider::socket::Endpoint;
     pub use crate::bindings::reads_webhooks::exports::jackfield::provider::webhooks::{

@@ -21,8 +21,10 @@ use crate::live::provider::{Provider, refusal_of};
 use crate::live::{self, Handle, Parts, Registry, TakenStream, report_of, status_of};
 use crate::media::{MediaPool, StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 use crate::metrics::Metrics;
+use crate::outbound::WayOut;
 use crate::rollout::Rollout;
 use crate::settings::ServerSettings;
+use crate::sign_ins::SignIns;
 
 /// How long an order is tried before whoever gave it hears that the provider is busy.
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);
@@ -121,12 +123,25 @@ impl std::fmt::Debug for Switchboard {
 pub struct CallService {
     board: Arc<Switchboard>,
     registry: Registry,
+    sign_ins: SignIns,
 }
 
 impl CallService {
     /// Over these parts.
     pub fn new(board: Switchboard) -> Self {
-        Self { board: Arc::new(board), registry: Registry::default() }
+        let Switchboard { store, shared, egress, settings, .. } = &board;
+        let sign_ins = SignIns::new(store.clone(), shared.clone(), egress.clone(), &settings.public_url);
+        Self { board: Arc::new(board), registry: Registry::default(), sign_ins }
+    }
+
+    /// Who has signed in.
+    pub(crate) fn sign_ins(&self) -> &SignIns {
+        &self.sign_ins
+    }
+
+    /// The way out for accounts.
+    pub(crate) fn way_out(&self) -> WayOut {
+        WayOut { egress: self.board.egress.clone(), sign_ins: self.sign_ins.clone() }
     }
 
     /// Calls that are not over.
@@ -388,10 +403,10 @@ impl CallService {
         configuration: Arc<Configuration>,
         placed_by: Option<PlaceRequest>,
     ) -> Handle {
-        let Switchboard { egress, store, metrics, .. } = &*self.board;
-        let (egress, store, metrics) = (egress.clone(), store.clone(), metrics.clone());
+        let Switchboard { store, metrics, .. } = &*self.board;
+        let (way, store, metrics) = (self.way_out(), store.clone(), metrics.clone());
         let registry = self.registry.clone();
-        live::start(Parts { call, machine, pin, configuration, egress, store, metrics, registry, placed_by })
+        live::start(Parts { call, machine, pin, configuration, way, store, metrics, registry, placed_by })
     }
 
     fn limits(&self) -> Limits {
@@ -416,7 +431,7 @@ impl CallService {
 
     /// An account's orders, by a generation.
     pub(crate) fn provider_of(&self, generation: Arc<Generation>, configuration: Arc<Configuration>) -> Provider {
-        Provider { generation, configuration, egress: self.board.egress.clone() }
+        Provider { generation, configuration, way: self.way_out() }
     }
 
     fn resolve(&self, order: &PlaceOrder) -> Result<(Arc<Configuration>, Arc<Agent>, String), CallProblem> {

@@ -7,6 +7,7 @@
 mod account;
 mod answering;
 pub mod api;
+mod bot;
 mod call_service;
 mod clock;
 mod drain;
@@ -17,6 +18,7 @@ mod metrics;
 mod outbound;
 mod rollout;
 mod settings;
+mod sign_ins;
 mod sockets;
 #[cfg(test)]
 mod testing;
@@ -30,6 +32,7 @@ use jackfield_plugins::PluginHost;
 use jackfield_store::{Shared, Store};
 
 pub use api::Admin;
+pub use bot::keep_watch;
 pub use call_service::{AvailableNumber, CallProblem, CallService, PlaceOrder, Switchboard};
 pub use drain::{Drain, Phase};
 pub use http::{TrustedProxies, serve};
@@ -47,6 +50,7 @@ struct Inner {
     parts: Parts,
     answered: api::Answered,
     sockets: sockets::Sockets,
+    bot: bot::Bot,
 }
 
 /// What an [`App`] is made of.
@@ -76,12 +80,22 @@ pub struct Parts {
 impl App {
     /// Over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, answered: api::Answered::default(), sockets: sockets::Sockets::default() }))
+        Self(Arc::new(Inner {
+            parts,
+            answered: api::Answered::default(),
+            sockets: sockets::Sockets::default(),
+            bot: bot::Bot::default(),
+        }))
     }
 
     /// Answers that an `Idempotency-Key` may ask for again.
     pub(crate) fn answered(&self) -> &api::Answered {
         &self.0.answered
+    }
+
+    /// The bot.
+    pub(crate) fn bot(&self) -> &bot::Bot {
+        &self.0.bot
     }
 
     /// Event sockets.

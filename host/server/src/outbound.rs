@@ -7,31 +7,90 @@ use std::sync::Arc;
 use jackfield_egress::{self as egress, DialRequest, Egress, EgressError, Grant};
 use jackfield_plugins::types::{Authorization, Credential, Endpoint, HttpError, HttpRequest, HttpResponse, Provider};
 use jackfield_plugins::{GuestError, Outbound};
-use jackfield_store::Configuration;
+use jackfield_store::{Configuration, Secret};
+
+use crate::sign_ins::{Client, NoBearer, SignIns};
+
+/// The way out, and whose bearers may be sent on it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct WayOut {
+    pub(crate) egress: Egress,
+    pub(crate) sign_ins: SignIns,
+}
 
 /// The way out for one export call of one account.
 pub(crate) struct AccountOutbound {
-    egress: Egress,
+    way: WayOut,
     configuration: Arc<Configuration>,
     grants: Vec<Grant>,
+    client: Option<Arc<Client>>,
+}
+
+/// A person's bearer that went with a request.
+struct Spent {
+    person: String,
+    token: Secret,
 }
 
 impl AccountOutbound {
-    pub(crate) fn new(egress: Egress, configuration: Arc<Configuration>, provider: &Provider) -> Self {
-        let grants = provider.hosts.iter().filter_map(|host| granted(host, &configuration)).collect();
-        Self { egress, configuration, grants }
+    pub(crate) fn new(way: WayOut, configuration: Arc<Configuration>, provider: &Provider) -> Self {
+        let client = Client::new(Arc::clone(&configuration), provider).map(Arc::new);
+        Self { way, grants: grants_of(provider, &configuration), configuration, client }
     }
 
-    fn fill_in(&self, request: HttpRequest) -> Result<egress::Request, HttpError> {
-        let authorization =
-            request.authorization.into_iter().map(|wanted| self.authorize(wanted)).collect::<Result<_, _>>()?;
-        Ok(egress::Request {
-            method: request.method,
-            url: request.url,
-            headers: request.headers,
-            body: request.body,
-            authorization,
-            grants: self.grants.clone(),
+    async fn sent(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let again = request.idempotent.then(|| request.clone());
+        let (filled, spent) = self.fill_in(request).await?;
+        let answer = self.way.egress.send(filled).await.map_err(told)?;
+        match (spent, &self.client) {
+            (Some(spent), Some(client)) if answer.status == 401 => self.renewed(client, spent, answer, again).await,
+            _ => Ok(response(answer)),
+        }
+    }
+
+    /// The provider took a bearer no more, early: with a new one it is asked once more, if that does no harm.
+    async fn renewed(
+        &self,
+        client: &Client,
+        spent: Spent,
+        refusal: egress::Response,
+        again: Option<HttpRequest>,
+    ) -> Result<HttpResponse, HttpError> {
+        let renewed = self.way.sign_ins.renew(client, &spent.person, &spent.token).await.is_ok();
+        let Some(request) = again.filter(|_| renewed) else { return Ok(response(refusal)) };
+        let (filled, _) = self.fill_in(request).await?;
+        let answer = self.way.egress.send(filled).await.map_err(told)?;
+        if answer.status == 401 {
+            self.way.sign_ins.revoke(client, &spent.person).await;
+        }
+        Ok(response(answer))
+    }
+
+    async fn fill_in(&self, request: HttpRequest) -> Result<(egress::Request, Option<Spent>), HttpError> {
+        let (mut authorization, mut body, mut spent) = (Vec::new(), request.body, None);
+        for wanted in request.authorization {
+            match wanted {
+                Authorization::Person(person) => {
+                    let token = self.bearer(&person).await?;
+                    authorization.push(egress::Authorization::Bearer(token.expose().to_owned()));
+                    spent = Some(Spent { person, token });
+                }
+                Authorization::Member(member) => {
+                    body = with_member(&body, &member.name, self.credential(member.value)?)?;
+                }
+                wanted => authorization.push(self.authorize(wanted)?),
+            }
+        }
+        let (method, url, headers) = (request.method, request.url, request.headers);
+        let grants = self.grants.clone();
+        Ok((egress::Request { method, url, headers, body, authorization, grants }, spent))
+    }
+
+    async fn bearer(&self, person: &str) -> Result<Secret, HttpError> {
+        let client = self.client.as_ref().ok_or_else(|| HttpError::Denied("nobody signs in with this".to_owned()))?;
+        self.way.sign_ins.bearer(client, person).await.map_err(|none| match none {
+            NoBearer::Unavailable(why) => HttpError::Unreachable(why),
+            none => HttpError::Denied(none.to_string()),
         })
     }
 
@@ -50,7 +109,7 @@ impl AccountOutbound {
             grants: self.grants.clone(),
             max_message,
         };
-        self.egress.dial(request).await
+        self.way.egress.dial(request).await
     }
 
     fn authorize(&self, wanted: Authorization) -> Result<egress::Authorization, HttpError> {
@@ -65,6 +124,9 @@ impl AccountOutbound {
             }
             Authorization::JwtRs256(jwt) => {
                 egress::Authorization::JwtRs256 { pem: self.secret(&jwt.secret)?, claims_json: jwt.claims }
+            }
+            Authorization::Person(_) | Authorization::Member(_) => {
+                return Err(HttpError::Denied("a socket is opened by the account, and has no body".to_owned()));
             }
             Authorization::Other(kind) => {
                 return Err(HttpError::Denied(format!("this host cannot authorize with `{kind}`")));
@@ -91,14 +153,21 @@ impl Outbound for AccountOutbound {
         &'a self,
         request: HttpRequest,
     ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
-        Box::pin(async move {
-            let request = self.fill_in(request)?;
-            match self.egress.send(request).await {
-                Ok(egress::Response { status, headers, body }) => Ok(HttpResponse { status, headers, body }),
-                Err(error) => Err(told(error)),
-            }
-        })
+        Box::pin(self.sent(request))
     }
+}
+
+fn response(answer: egress::Response) -> HttpResponse {
+    let egress::Response { status, headers, body } = answer;
+    HttpResponse { status, headers, body }
+}
+
+/// A JSON body with one member more.
+fn with_member(body: &[u8], name: &str, value: String) -> Result<Vec<u8>, HttpError> {
+    let denied = || HttpError::Denied("a credential goes into the body only of a JSON object".to_owned());
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).map_err(|_| denied())?;
+    object.insert(name.to_owned(), value.into());
+    serde_json::to_vec(&object).map_err(|_| denied())
 }
 
 fn told(error: EgressError) -> HttpError {
@@ -109,6 +178,11 @@ fn told(error: EgressError) -> HttpError {
         EgressError::TooLarge => HttpError::TooLarge,
         EgressError::Refused(status) => HttpError::Other(format!("it answered {status}")),
     }
+}
+
+/// Where requests for an account may go.
+pub(crate) fn grants_of(provider: &Provider, configuration: &Configuration) -> Vec<Grant> {
+    provider.hosts.iter().filter_map(|host| granted(host, configuration)).collect()
 }
 
 /// `{field}` stands for the service of the URL in that field; anything else is a public host.

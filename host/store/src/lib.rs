@@ -16,6 +16,7 @@ mod model;
 mod numbers;
 mod secret;
 mod shared;
+mod sign_ins;
 mod store;
 mod writer;
 
@@ -25,7 +26,8 @@ pub use ids::new_id;
 pub use keyring::{Keyring, KeyringError};
 pub use model::{
     Agent, Call, CallChange, CallEvent, Configuration, Generation, Inserted, NewCall, NewEvent, Page, PhoneNumber,
+    SignIn,
 };
 pub use secret::Secret;
-pub use shared::{MediaGrant, Shared};
+pub use shared::{MediaGrant, Shared, SignInFlow};
 pub use store::Store;

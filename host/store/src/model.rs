@@ -18,6 +18,23 @@ pub struct Configuration {
     pub updated_at: i64,
 }
 
+/// Somebody who signed in with a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    pub configuration_id: String,
+    /// As the provider names them.
+    pub person: String,
+    pub access: Secret,
+    pub refresh: Option<Secret>,
+    pub expires_at: i64,
+    pub refresh_expires_at: Option<i64>,
+    pub scope: String,
+    /// The provider has taken it back.
+    pub revoked: bool,
+    /// Their calls are told to them.
+    pub monitored: bool,
+}
+
 /// A number of a configuration, and the agent that answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhoneNumber {

@@ -8,12 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::StoreError;
+use crate::secret::Secret;
 
 /// What a media token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaGrant {
     /// The call whose audio may be carried.
     pub call_id: String,
+}
+
+/// Somebody on their way through a provider's sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInFlow {
+    pub configuration_id: String,
+    /// Who set out.
+    pub person: String,
+    /// The proof key, where the provider takes one.
+    pub verifier: Option<Secret>,
 }
 
 /// Short-lived state. Cheap to clone.
@@ -24,6 +35,7 @@ pub struct Shared(Arc<Tables>);
 struct Tables {
     grants: Mutex<Expiring<[u8; 32], MediaGrant>>,
     seen: Mutex<Expiring<String, ()>>,
+    flows: Mutex<Expiring<[u8; 32], SignInFlow>>,
 }
 
 /// More entries than this, and the oldest ends go first.
@@ -84,6 +96,50 @@ impl Shared {
     /// None in process.
     pub async fn take_media_grant(&self, token: [u8; 32]) -> Result<Option<MediaGrant>, StoreError> {
         Ok(lock(&self.0.grants).take(&token, Instant::now()))
+    }
+
+    /// Remembers somebody on their way, by the digest of their `state`.
+    ///
+    /// # Errors
+    /// None in process.
+    pub async fn put_sign_in_flow(
+        &self,
+        state: [u8; 32],
+        flow: SignInFlow,
+        lasting: Duration,
+    ) -> Result<(), StoreError> {
+        let now = Instant::now();
+        lock(&self.0.flows).put(state, flow, now + lasting, now);
+        Ok(())
+    }
+
+    /// Whoever comes back with that `state`, once.
+    ///
+    /// # Errors
+    /// None in process.
+    pub async fn take_sign_in_flow(&self, state: [u8; 32]) -> Result<Option<SignInFlow>, StoreError> {
+        Ok(lock(&self.0.flows).take(&state, Instant::now()))
+    }
+
+    /// How many of a configuration are on their way.
+    ///
+    /// # Errors
+    /// None in process.
+    pub async fn sign_in_flows(&self, configuration: &str) -> Result<usize, StoreError> {
+        let (flows, now) = (lock(&self.0.flows), Instant::now());
+        let open = |(end, flow): &&(Instant, SignInFlow)| *end > now && flow.configuration_id == configuration;
+        Ok(flows.entries.values().filter(open).count())
+    }
+
+    /// Forgets all of a configuration who are on their way. Says how many.
+    ///
+    /// # Errors
+    /// None in process.
+    pub async fn clear_sign_in_flows(&self, configuration: &str) -> Result<usize, StoreError> {
+        let mut flows = lock(&self.0.flows);
+        let before = flows.entries.len();
+        flows.entries.retain(|_, (_, flow)| flow.configuration_id != configuration);
+        Ok(before - flows.entries.len())
     }
 
     /// True the first time in a while.

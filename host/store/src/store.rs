@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqlitePool};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::directory::Directory;
 use crate::error::StoreError;
@@ -21,7 +21,7 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     directory: Arc<ArcSwap<Directory>>,
-    changed: Arc<Notify>,
+    changed: watch::Sender<u64>,
 }
 
 /// Where the canary lies, and what it says: it opens only under the right key.
@@ -51,7 +51,7 @@ impl Store {
         let migrated = sqlx::migrate!("../../migrations").run(&pool).await;
         migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let writer = Writer::start(options).await?;
-        let store = Self { pool, keyring, writer, directory: Arc::default(), changed: Arc::default() };
+        let store = Self { pool, keyring, writer, directory: Arc::default(), changed: watch::Sender::default() };
         store.check_keyring().await?;
         store.refresh().await?;
         Ok(store)
@@ -91,15 +91,14 @@ impl Store {
         Ok(())
     }
 
-    /// Waits for a change of the snapshot, or of what gives it meaning. One that came while nobody waited counts. For
-    /// one who waits.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Tells of changes of the snapshot, or of what gives it meaning.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
-    /// Lets whoever waits in [`Store::changed`] look again.
+    /// Lets whoever follows [`Store::changes`] look again.
     pub fn announce(&self) {
-        self.changed.notify_one();
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Reads the snapshot anew, as another process may have changed the database.

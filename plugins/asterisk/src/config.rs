@@ -59,6 +59,7 @@ impl Manifest for Asterisk {
             ],
             hosts: vec![format!("{{{ENDPOINT}}}")],
             media: Some(MediaFormat { codec: Codec::Pcmu, sample_rate: 8_000 }),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

@@ -51,6 +51,7 @@ impl Manifest for Cloudonix {
             ],
             hosts: vec!["api.cloudonix.io".to_owned()],
             media: Some(FORMAT),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

@@ -43,6 +43,7 @@ impl Manifest for Plivo {
             ],
             hosts: vec!["api.plivo.com".to_owned()],
             media: Some(FORMAT),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

@@ -44,6 +44,7 @@ impl Manifest for Telnyx {
             ],
             hosts: vec!["api.telnyx.com".to_owned()],
             media: Some(FORMAT),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

@@ -40,6 +40,7 @@ impl Manifest for Twilio {
             ],
             hosts: vec!["api.twilio.com".to_owned(), "*.twilio.com".to_owned()],
             media: Some(FORMAT),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

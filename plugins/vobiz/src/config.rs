@@ -48,6 +48,7 @@ impl Manifest for Vobiz {
             ],
             hosts: vec!["api.vobiz.ai".to_owned()],
             media: Some(FORMAT),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

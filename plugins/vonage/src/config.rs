@@ -51,6 +51,7 @@ impl Manifest for Vonage {
             ],
             hosts: ["api.nexmo.com", "rest.nexmo.com", "*.nexmo.com", "*.vonage.com"].map(str::to_owned).into(),
             media: Some(FORMAT),
+            sign_in: None,
             extra: Vec::new(),
         }
     }

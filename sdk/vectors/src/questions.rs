@@ -7,8 +7,10 @@ use crate::script::Script;
 use crate::subject::{Arguments, Instance, Interface, Subject};
 
 /// What a question may bring along.
-const KNOWN: [&str; 10] =
-    ["call", "request", "since", "action", "step", "number", "webhook", "cursor", "steps", "message"];
+const KNOWN: [&str; 15] = [
+    "call", "request", "since", "action", "step", "number", "webhook", "cursor", "steps", "message", "person", "order",
+    "url", "id", "text",
+];
 
 /// What the subject answers to this case.
 pub(crate) fn ask(case: &Case, subject: &dyn Subject) -> Result<Value, String> {
@@ -23,6 +25,13 @@ pub(crate) fn ask(case: &Case, subject: &dyn Subject) -> Result<Value, String> {
         }
         "locate" => instance(Interface::Socket)?.call("locate", arguments(case, [])?)?,
         "message" => instance(Interface::Socket)?.call("read", arguments(case, [("message", message(case))])?)?,
+        "desk_calls" => instance(Interface::Desk)?.call("calls", arguments(case, [])?)?,
+        "desk_history" => instance(Interface::Desk)?.call("history", arguments(case, [])?)?,
+        "desk_order" => instance(Interface::Desk)?.call("carry_out", arguments(case, [])?)?,
+        "desk_watch" => instance(Interface::Desk)?.call("watch", arguments(case, [])?)?,
+        "chat_fetch" => instance(Interface::Chat)?.call("fetch", arguments(case, [])?)?,
+        "chat_send" => instance(Interface::Chat)?.call("send", arguments(case, [])?)?,
+        "chat_listen" => instance(Interface::Chat)?.call("listen", arguments(case, [])?)?,
         "proceed" => {
             let call = case.arguments().get("call").map_or(Value::Null, |_| call(case));
             instance(Interface::Calls)?.call("proceed", arguments(case, [("call", call)])?)?

@@ -14,6 +14,8 @@ pub enum Interface {
     Calls,
     Media,
     Socket,
+    Desk,
+    Chat,
 }
 
 /// A plugin under test.

@@ -14,4 +14,5 @@ mod sockets;
 mod surface;
 mod swap;
 mod telnyx;
+mod webex;
 mod world;

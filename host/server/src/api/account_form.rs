@@ -200,6 +200,7 @@ mod tests {
             abilities: vec![],
             hosts: vec![],
             media: None,
+            sign_in: None,
             extra: vec![],
         }
     }

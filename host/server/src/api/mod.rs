@@ -23,6 +23,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use address::canonical;
 pub use auth::{Admin, digest_of_token};
 pub(crate) use idempotency::Answered;
 pub(crate) use problem::{Kind, Problem};

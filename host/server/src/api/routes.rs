@@ -7,7 +7,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::{Kind, Problem, agents, auth, calls, configurations, numbers, plugins, probes, providers};
 use crate::media::socket;
-use crate::{App, webhooks};
+use crate::{App, sign_ins, webhooks};
 
 /// The API in OpenAPI's words.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
@@ -121,6 +121,8 @@ pub(crate) fn table() -> Vec<Route> {
         provider("GET", "/api/v1/telephony/{provider}/{hook}/{call}", webhooks::callback),
         provider("GET", "/api/v1/telephony/ws", socket::open_by_query),
         provider("GET", "/api/v1/telephony/ws/{token}", socket::open),
+        // Whoever comes here brings a `state` that was given to one person.
+        open("/api/v1/oauth/redirect", sign_ins::come_back),
         open("/api/v1/openapi.json", probes::openapi),
         open("/healthz", probes::health),
         open("/readyz", probes::ready),

@@ -19,6 +19,7 @@ use crate::call_service::CallProblem;
 use crate::clock::now_ms;
 use crate::media::{StreamEnd, StreamNews};
 use crate::metrics::Metrics;
+use crate::outbound::WayOut;
 
 /// What a call's task is made of.
 pub(crate) struct Parts {
@@ -26,7 +27,7 @@ pub(crate) struct Parts {
     pub(crate) machine: CallMachine,
     pub(crate) pin: Pin,
     pub(crate) configuration: Arc<Configuration>,
-    pub(crate) egress: jackfield_egress::Egress,
+    pub(crate) way: WayOut,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
@@ -64,11 +65,8 @@ pub(crate) fn start(parts: Parts) -> Handle {
         return parts.registry.get(&id).unwrap_or(handle);
     }
     parts.metrics.call_began(&parts.call.direction);
-    let provider = Provider {
-        generation: Arc::clone(parts.pin.generation()),
-        configuration: parts.configuration,
-        egress: parts.egress,
-    };
+    let provider =
+        Provider { generation: Arc::clone(parts.pin.generation()), configuration: parts.configuration, way: parts.way };
     let actor = Actor {
         machine: parts.machine,
         provider,

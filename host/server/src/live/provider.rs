@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use jackfield_egress::Egress;
 use jackfield_plugins::types::{
-    Action, Binding, Call as GuestCall, Fault, Inspection, NumberPage, PlaceRequest, Placed,
+    Action, Binding, Call as GuestCall, ChatMessage, DeskCall, Fault, HistoryEntry, Inspection, NumberPage, Order,
+    PlaceRequest, Placed,
 };
-use jackfield_plugins::{CallsGuest, Generation, GuestError};
+use jackfield_plugins::{CallsGuest, ChatGuest, DeskGuest, Generation, GuestError, Outbound};
 use jackfield_store::Configuration;
 
 use crate::account::account_of;
 use crate::call_service::CallProblem;
 use crate::clock::now_for_guests;
-use crate::outbound::{AccountOutbound, plugin_fault};
+use crate::outbound::{AccountOutbound, WayOut, plugin_fault};
 use crate::webhooks::told;
 
 /// One account with the generation that knows how to talk to its provider.
@@ -20,14 +20,59 @@ use crate::webhooks::told;
 pub(crate) struct Provider {
     pub(crate) generation: Arc<Generation>,
     pub(crate) configuration: Arc<Configuration>,
-    pub(crate) egress: Egress,
+    pub(crate) way: WayOut,
 }
 
 impl Provider {
     async fn guest(&self) -> Result<CallsGuest, CallProblem> {
+        self.generation.control(self.outbound()).await.map_err(|error| problem_of(&error))
+    }
+
+    fn outbound(&self) -> Box<dyn Outbound> {
         let description = self.generation.describe();
-        let outbound = AccountOutbound::new(self.egress.clone(), Arc::clone(&self.configuration), description);
-        self.generation.control(Box::new(outbound)).await.map_err(|error| problem_of(&error))
+        Box::new(AccountOutbound::new(self.way.clone(), Arc::clone(&self.configuration), description))
+    }
+
+    async fn desk(&self) -> Result<DeskGuest, CallProblem> {
+        self.generation.desk(self.outbound()).await.map_err(|error| problem_of(&error))
+    }
+
+    async fn chat(&self) -> Result<ChatGuest, CallProblem> {
+        self.generation.chat(self.outbound()).await.map_err(|error| problem_of(&error))
+    }
+
+    pub(crate) async fn desk_calls(&self, person: &str) -> Result<Vec<DeskCall>, CallProblem> {
+        settle(self.desk().await?.calls(&account_of(&self.configuration), person).await)
+    }
+
+    pub(crate) async fn desk_history(&self, person: &str) -> Result<Vec<HistoryEntry>, CallProblem> {
+        settle(self.desk().await?.history(&account_of(&self.configuration), person).await)
+    }
+
+    /// The provider's own word on an order: what became of it may be unknown.
+    pub(crate) async fn desk_order(
+        &self,
+        person: &str,
+        order: &Order,
+    ) -> Result<Result<Option<String>, Fault>, CallProblem> {
+        let outcome = self.desk().await?.carry_out(&account_of(&self.configuration), person, order).await;
+        outcome.map_err(|error| problem_of(&error))
+    }
+
+    pub(crate) async fn desk_watch(&self, person: &str, url: Option<&str>) -> Result<(), CallProblem> {
+        settle(self.desk().await?.watch(&account_of(&self.configuration), person, url).await)
+    }
+
+    pub(crate) async fn chat_fetch(&self, id: &str) -> Result<Option<ChatMessage>, CallProblem> {
+        settle(self.chat().await?.fetch(&account_of(&self.configuration), id).await)
+    }
+
+    pub(crate) async fn chat_send(&self, person: &str, text: &str) -> Result<(), CallProblem> {
+        settle(self.chat().await?.send(&account_of(&self.configuration), person, text).await)
+    }
+
+    pub(crate) async fn chat_listen(&self, url: &str) -> Result<(), CallProblem> {
+        settle(self.chat().await?.listen(&account_of(&self.configuration), url).await)
     }
 
     pub(crate) async fn probe(&self) -> Result<(), CallProblem> {

@@ -34,6 +34,7 @@ struct Counters {
     refused_connections: AtomicU64,
     refused_media: AtomicU64,
     refused_tokens: AtomicU64,
+    refused_sign_ins: AtomicU64,
     panics: AtomicU64,
     began: [AtomicU64; DIRECTIONS.len()],
     ended: [AtomicU64; STATUSES.len()],
@@ -105,6 +106,11 @@ impl Metrics {
     /// An admin token was wrong.
     pub(crate) fn token_refused(&self) {
         one(&self.0.refused_tokens);
+    }
+
+    /// Somebody came back from a sign-in that did not come about.
+    pub(crate) fn sign_in_failed(&self) {
+        one(&self.0.refused_sign_ins);
     }
 
     /// A handler panicked.
@@ -193,6 +199,11 @@ impl Metrics {
         );
         page.single("jackfield_http_panics_total", "Handlers that panicked.", read(&counters.panics));
         page.single("jackfield_admin_tokens_refused_total", "Wrong admin tokens.", read(&counters.refused_tokens));
+        page.single(
+            "jackfield_sign_ins_refused_total",
+            "Sign-ins that did not come about.",
+            read(&counters.refused_sign_ins),
+        );
     }
 
     fn render_calls(&self, page: &mut Exposition, app: &App) {

@@ -23,7 +23,7 @@ pub(super) fn call_of(event: &Event) -> Option<&str> {
         Event::Instructions(instructions) => Some(&instructions.provider_id),
         Event::Status(update) => Some(&update.provider_id),
         Event::Proceed(proceed) => Some(&proceed.provider_id),
-        Event::Stream(_) | Event::Ignored(_) | Event::Other(_) => None,
+        Event::Stream(_) | Event::Desk(_) | Event::Message(_) | Event::Ignored(_) | Event::Other(_) => None,
     }
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn act(work: Work) {
             Err(why) => Err(why),
         },
         Event::Proceed(next) => proceed(&app, &configuration, &next.provider_id, &next.step).await,
-        Event::Stream(_) | Event::Ignored(_) | Event::Other(_) => Ok(()),
+        Event::Stream(_) | Event::Desk(_) | Event::Message(_) | Event::Ignored(_) | Event::Other(_) => Ok(()),
     };
     if let Err(why) = outcome {
         tracing::warn!(configuration = id, why, "an event could not be acted on");

@@ -73,8 +73,8 @@ impl Link {
     async fn open(&self) -> Result<Socket, End> {
         let generation = self.generation()?;
         let endpoint = self.endpoint(&generation)?;
-        let (egress, configuration) = (self.app.egress.clone(), Arc::clone(&self.configuration));
-        let outbound = AccountOutbound::new(egress, configuration, generation.describe());
+        let (way, configuration) = (self.app.calls.way_out(), Arc::clone(&self.configuration));
+        let outbound = AccountOutbound::new(way, configuration, generation.describe());
         outbound.dial(endpoint, MESSAGE).await.map_err(|error| match error {
             EgressError::Denied(_) => End::Refused(error.to_string()),
             EgressError::Refused(401 | 403) => End::Refused(format!("{error}: the provider refuses the credentials")),

@@ -46,10 +46,11 @@ impl Drop for Kept {
 
 /// Keeps the sockets for as long as the server runs.
 pub async fn keep_sockets(app: App) {
+    let mut changes = app.store.changes();
     loop {
         app.sockets().settle(&app);
         tokio::select! {
-            () = app.store.changed() => {}
+            _ = changes.changed() => {}
             // Another process may have changed the database.
             () = sleep(app.settings.sockets.refresh()) => {
                 if let Err(error) = app.store.reread().await {

@@ -43,7 +43,7 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
             Event::Stream(update) => &update.provider_id,
             Event::Proceed(next) => &next.provider_id,
             Event::Incoming(_) => return Err(Refused::WrongCall),
-            Event::Ignored(_) | Event::Other(_) => continue,
+            Event::Desk(_) | Event::Message(_) | Event::Ignored(_) | Event::Other(_) => continue,
         };
         about(app, &mut call, named).await?;
         match event {

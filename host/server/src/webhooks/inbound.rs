@@ -9,8 +9,8 @@ use super::genuine::{self, Genuine};
 use super::{Refused, answer};
 use crate::App;
 use crate::account::guest_call;
-use crate::answering;
 use crate::metrics::WebhookOutcome;
+use crate::{answering, bot};
 
 /// The hook's name where it is the number's own webhook.
 const HOOK: &str = "inbound";
@@ -60,6 +60,8 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
                     app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
                 }
             }
+            Event::Message(notice) if !genuine.repeated => bot::wrote(app, &genuine.configuration, notice),
+            Event::Desk(event) if !genuine.repeated => bot::happened(app, &genuine.configuration, event),
             _ => {}
         }
     }
