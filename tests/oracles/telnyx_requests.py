@@ -19,7 +19,13 @@ import typing_extensions as typing
 from nacl.signing import SigningKey
 from pydantic import TypeAdapter, ValidationError
 from telnyx import Telnyx
-from telnyx.types import CallControlApplicationUpdateParams, CallDialParams, PhoneNumberUpdateParams
+from telnyx.types import (
+    CallControlApplicationUpdateParams,
+    CallDialParams,
+    ConferenceCreateParams,
+    PhoneNumberUpdateParams,
+)
+from telnyx.types.conferences import ActionJoinParams
 from telnyx.types.calls import ActionAnswerParams, ActionHangupParams, ActionRejectParams
 
 WORDS = ["+14155550123", "sip:a@b.example", "café", "\"q\"", "<b>", "", "😀", "a\nb"]
@@ -29,6 +35,8 @@ PLACES = [
     ("POST", "/v2/calls/[^/]+/actions/answer", ActionAnswerParams),
     ("POST", "/v2/calls/[^/]+/actions/hangup", ActionHangupParams),
     ("POST", "/v2/calls/[^/]+/actions/reject", ActionRejectParams),
+    ("POST", "/v2/conferences", ConferenceCreateParams),
+    ("POST", "/v2/conferences/[^/]+/actions/join", ActionJoinParams),
     ("PATCH", "/v2/call_control_applications/[^/]+", CallControlApplicationUpdateParams),
     ("PATCH", "/v2/phone_numbers/[^/]+", PhoneNumberUpdateParams),
 ]

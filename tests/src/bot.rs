@@ -10,6 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -86,6 +88,12 @@ impl Conversation {
     /// Ends the stream from the bot's side.
     pub fn disconnect(&self) {
         self.say(&json!({ "type": "disconnect" }));
+    }
+
+    /// Breaks down: the socket ends with an error of the bot's.
+    pub fn fail(&self) {
+        let frame = CloseFrame { code: CloseCode::Error, reason: "broken".into() };
+        self.outgoing.send(Message::Close(Some(frame))).ok();
     }
 
     pub fn heard(&self) -> BotHeard {

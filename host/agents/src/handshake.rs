@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use jackfield_egress::{EgressError, Networks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -31,8 +32,12 @@ fn unreachable(what: impl std::fmt::Display) -> AgentError {
 }
 
 /// The socket, and the count of messages that were too long since it was last looked at.
-pub(crate) async fn open(endpoint: &Endpoint, upgrade: &Upgrade) -> Result<(Socket, Arc<AtomicU64>), AgentError> {
-    let mut stream = connect(&endpoint.url).await?;
+pub(crate) async fn open(
+    endpoint: &Endpoint,
+    upgrade: &Upgrade,
+    networks: &Networks,
+) -> Result<(Socket, Arc<AtomicU64>), AgentError> {
+    let mut stream = connect(&endpoint.url, networks).await?;
     let key = generate_key();
     stream.write_all(request(endpoint, upgrade, &key).as_bytes()).await.map_err(unreachable)?;
     let (answer, rest) = answer(&mut stream).await?;
@@ -48,11 +53,16 @@ pub(crate) async fn open(endpoint: &Endpoint, upgrade: &Upgrade) -> Result<(Sock
     Ok((WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await, cut))
 }
 
-async fn connect(url: &Url) -> Result<MaybeTlsStream<TcpStream>, AgentError> {
+async fn connect(url: &Url, networks: &Networks) -> Result<MaybeTlsStream<TcpStream>, AgentError> {
     let host = url.host_str().ok_or_else(|| unreachable("its URL names no host"))?;
     let port = url.port_or_known_default().unwrap_or(80);
     let plain = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let tcp = TcpStream::connect((plain.as_str(), port)).await.map_err(unreachable)?;
+    let tcp = networks.connect(&plain, port).await.map_err(|error| match error {
+        EgressError::Denied(_) => AgentError::Invalid(
+            "the agent's host is not public; if it is meant, name its network in `egress.agent_networks`".to_owned(),
+        ),
+        error => unreachable(error),
+    })?;
     tcp.set_nodelay(true).map_err(unreachable)?;
     if url.scheme() == "ws" {
         return Ok(MaybeTlsStream::Plain(tcp));

@@ -2,6 +2,7 @@
 //!
 //! Each protocol is a state machine behind one contract and knows no socket; one place drives the sockets of all.
 
+mod ambience;
 mod builtin;
 mod connector;
 mod contract;
@@ -19,6 +20,7 @@ mod sieve;
 mod twilio;
 mod wav;
 
+pub use ambience::Ambience;
 pub use builtin::{Play, Tone};
 pub use connector::{AgentError, Connector, Dialect, Endpoint, Start};
 pub use contract::{Action, AgentAudio, FromAgent, Message, Protocol, Speaker, ToAgent};

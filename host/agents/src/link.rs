@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use jackfield_egress::Networks;
 use jackfield_media::Format;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -37,7 +38,7 @@ enum Kind {
     Socket { shared: Arc<Shared>, closed: bool },
 }
 
-/// Connects to an agent within `timeout`. `wire` is what the call's audio comes in.
+/// Connects to an agent within `timeout`. `wire` is what the call's audio comes in; `networks` is where an agent may be.
 ///
 /// # Errors
 /// When it cannot be reached, or does not take the call.
@@ -46,6 +47,7 @@ pub async fn connect(
     start: &Start,
     wire: Format,
     timeout: Duration,
+    networks: &Networks,
 ) -> Result<Link, AgentError> {
     let player = |player: Player| {
         let audio = AgentAudio::both(player.format());
@@ -58,7 +60,7 @@ pub async fn connect(
         Connector::Remote { endpoint, dialect } => {
             let late =
                 |_| AgentError::Unreachable(format!("the agent did not answer within {} ms", timeout.as_millis()));
-            tokio::time::timeout(timeout, open(endpoint, dialect, start, wire)).await.map_err(late)?
+            tokio::time::timeout(timeout, open(endpoint, dialect, start, wire, networks)).await.map_err(late)?
         }
     }
 }
@@ -72,6 +74,11 @@ impl Link {
     /// Does its audio come no later than it is needed, so that a start need not be held back to gather more of it?
     pub fn is_steady(&self) -> bool {
         self.steady
+    }
+
+    /// Is it behind a socket, with a clock of its own?
+    pub fn is_remote(&self) -> bool {
+        matches!(self.kind, Kind::Socket { .. })
     }
 
     /// The next thing the agent says; nothing follows `Closed`. Cancel safe.
@@ -217,9 +224,15 @@ impl Shared {
     }
 }
 
-async fn open(endpoint: &Endpoint, dialect: &Dialect, start: &Start, wire: Format) -> Result<Link, AgentError> {
+async fn open(
+    endpoint: &Endpoint,
+    dialect: &Dialect,
+    start: &Start,
+    wire: Format,
+    networks: &Networks,
+) -> Result<Link, AgentError> {
     let audio = dialect.audio(wire);
-    let (socket, cut) = handshake::open(endpoint, &dialect.upgrade(endpoint)).await?;
+    let (socket, cut) = handshake::open(endpoint, &dialect.upgrade(endpoint), networks).await?;
     let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let protocol = dialect.protocol(&Beginning { start, audio, proof: &endpoint.proof, unix_time });
     let shared = Arc::new(Shared {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bot::{WIRE, pair, start, text};
 use futures_util::{SinkExt, StreamExt};
 use jackfield_agents::{Connector, FromAgent, ToAgent, connect};
+use jackfield_egress::Networks;
 use jackfield_media::{Codec, Format};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,7 +90,8 @@ async fn a_user_in_the_url_is_sent_as_basic_auth_and_not_as_a_host() {
         socket.write_all(b"HTTP/1.1 401 Unauthorized\r\n\r\n").await.unwrap();
         String::from_utf8(head[..length].to_vec()).unwrap()
     });
-    let error = connect(&connector, &start(), WIRE, Duration::from_secs(5)).await.unwrap_err().to_string();
+    let error =
+        connect(&connector, &start(), WIRE, Duration::from_secs(5), &Networks::any()).await.unwrap_err().to_string();
     assert!(error.contains("401") && !error.contains("s3cr"), "{error}");
     let head = head.await.unwrap();
     assert!(head.starts_with(&format!("GET /listen?x=1 HTTP/1.1\r\nHost: {address}\r\n")), "{head}");
@@ -109,7 +111,7 @@ async fn a_bot_that_fails_did_not_say_goodbye() {
 async fn a_tone_speaks_by_itself_and_ends_the_call() {
     let settings = serde_json::json!({ "seconds": 1 });
     let connector = Connector::parse("tone", None, &settings, None).unwrap();
-    let mut link = connect(&connector, &start(), WIRE, Duration::from_secs(1)).await.unwrap();
+    let mut link = connect(&connector, &start(), WIRE, Duration::from_secs(1), &Networks::any()).await.unwrap();
     assert_eq!(link.audio().from_agent, Format { codec: Codec::L16, rate: 8_000 });
     let (began, mut bytes) = (std::time::Instant::now(), 0);
     while let FromAgent::Audio(audio) = link.next().await {
@@ -135,7 +137,7 @@ async fn a_file_is_played_to_its_end_at_its_own_rate_and_ends_the_call() {
     writer.finalize().unwrap();
     let settings = serde_json::json!({ "path": path });
     let connector = Connector::parse("play", None, &settings, None).unwrap();
-    let mut link = connect(&connector, &start(), WIRE, Duration::from_secs(1)).await.unwrap();
+    let mut link = connect(&connector, &start(), WIRE, Duration::from_secs(1), &Networks::any()).await.unwrap();
     let format = link.audio().from_agent;
     assert_eq!(format, Format { codec: Codec::L16, rate: 16_000 });
     let mut heard = Vec::new();
@@ -160,7 +162,7 @@ async fn a_model_that_does_not_grant_the_session_is_no_agent() {
         while let Some(Ok(_)) = model.next().await {}
     });
     let connector = Connector::parse("openai-realtime", Some(&url), &Value::Null, None).unwrap();
-    let refused = connect(&connector, &start(), WIRE, Duration::from_secs(5)).await;
+    let refused = connect(&connector, &start(), WIRE, Duration::from_secs(5), &Networks::any()).await;
     assert!(refused.is_err_and(|error| error.to_string().contains("invalid_api_key")));
 }
 
@@ -211,8 +213,8 @@ async fn a_bot_that_is_not_there_or_is_no_bot_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let connector = Connector::parse("websocket", Some(&url), &Value::Null, None).unwrap();
-    let mute = connect(&connector, &start(), WIRE, Duration::from_millis(100)).await;
+    let mute = connect(&connector, &start(), WIRE, Duration::from_millis(100), &Networks::any()).await;
     assert!(mute.is_err_and(|error| error.to_string().contains("100 ms")));
     drop(listener);
-    assert!(connect(&connector, &start(), WIRE, Duration::from_secs(1)).await.is_err());
+    assert!(connect(&connector, &start(), WIRE, Duration::from_secs(1), &Networks::any()).await.is_err());
 }

@@ -6,10 +6,12 @@
 mod authorization;
 mod client;
 mod dial;
+mod networks;
 pub mod policy;
 mod reach;
 
 pub use authorization::Authorization;
 pub use client::{Egress, EgressError, EgressSettings, Request, Response};
 pub use dial::{DialRequest, Socket};
+pub use networks::Networks;
 pub use policy::Grant;

@@ -7,7 +7,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::client::EgressSettings;
-use crate::policy;
+use crate::networks::Networks;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -49,10 +49,8 @@ pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
 
 impl Reach {
     pub(crate) fn check(&self, address: IpAddr) -> Result<(), NotAllowed> {
-        // An IPv4 address in IPv6's clothes is in its own network.
-        let address = address.to_canonical();
-        let owned = self.own && self.settings.networks.iter().any(|network| network.contains(&address));
-        if self.settings.danger_allow_private || owned || policy::is_public(address) {
+        let own = if self.own { self.settings.networks.clone() } else { Vec::new() };
+        if (Networks { own, any: self.settings.danger_allow_private }).reaches(address) {
             return Ok(());
         }
         let way = if self.own { "; if it is meant, name its network in `egress.networks`" } else { "" };

@@ -3,6 +3,9 @@
 //! Promises: audio leaves in frames on absolute deadlines; a barge-in drops what is queued here and at the provider in
 //! the same step; no queue is without a bound, and what is dropped is counted; equal formats pass through untouched.
 
+mod ambient;
+mod elastic;
+mod feed;
 mod format;
 pub mod g711;
 mod playout;
@@ -12,6 +15,7 @@ mod session;
 mod tape;
 pub mod wav;
 
+pub use ambient::Ambient;
 pub use format::{Codec, Converter, Format};
 pub use resample::{RATES, Resampler};
 pub use session::{AgentMessage, EndReason, Input, Output, Session, SessionConfig, Stats, WireCommand};

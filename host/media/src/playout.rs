@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::elastic::Elastic;
 use crate::format::Format;
 
 /// Queue, marks and the clock of what was sent.
@@ -22,16 +23,37 @@ pub(crate) struct Playout {
     queued: u64,
     sent: u64,
     marks: VecDeque<(u64, String)>,
-    /// Marks at the provider: our id for it, and the agent's.
-    placed: VecDeque<(String, String)>,
+    /// Marks at the provider.
+    placed: VecDeque<Placed>,
     next_mark: u64,
+    /// When all that was sent will have been played, and when the last of the agent's own will have been.
     sent_until: Duration,
+    speech_until: Duration,
     hold_until: Option<Duration>,
+    /// For agents whose audio may come too slowly.
+    elastic: Option<Elastic>,
     speaking: bool,
     last_audio: Duration,
     /// How long the agent's latest message lasts: the next one is due after it.
     rhythm: Duration,
 }
+
+/// A mark that the provider was given, or should have been.
+#[derive(Debug)]
+struct Placed {
+    id: String,
+    /// The agent's.
+    name: String,
+    /// When all audio before it will have been played, by our own clock.
+    heard_at: Duration,
+    /// The provider has no word for marks: the clock is all there is.
+    untold: bool,
+}
+
+/// A provider that returns marks may take so long for it after the audio was played.
+const GRACE: Duration = Duration::from_secs(2);
+/// Marks that may wait. An agent that sets more is not answered by when they were played.
+const MOST_MARKS: usize = 1_000;
 
 /// Longer pauses between an agent's messages are pauses in its speech, not stalls.
 const STALL: Duration = Duration::from_millis(200);
@@ -58,18 +80,30 @@ impl Playout {
             placed: VecDeque::new(),
             next_mark: 0,
             sent_until: Duration::ZERO,
+            speech_until: Duration::ZERO,
             hold_until: None,
+            elastic: None,
             speaking: false,
             last_audio: Duration::ZERO,
             rhythm: Duration::ZERO,
         }
     }
 
+    /// Makes what comes too slowly last, or no longer.
+    pub(crate) fn elastic(&mut self, on: bool) {
+        self.elastic = on.then(Elastic::default);
+    }
+
+    /// Milliseconds that were added so that no gap was heard.
+    pub(crate) fn healed_ms(&self) -> u64 {
+        self.elastic.as_ref().map_or(0, Elastic::added_ms)
+    }
+
     /// Takes audio in the wire's format. False when it had to be cut to stay below the cap; `stalled` counts gaps.
     pub(crate) fn push(&mut self, now: Duration, bytes: &[u8], stalled: &mut u64) -> bool {
         if self.queue.is_empty() {
-            let dry_for = now.saturating_sub(self.sent_until);
-            if self.speaking && self.sent_until < now && dry_for < STALL {
+            let dry_for = now.saturating_sub(self.speech_until);
+            if self.speaking && self.speech_until < now && dry_for < STALL {
                 *stalled += 1;
             } else if !self.speaking || dry_for >= STALL {
                 self.speaking = false;
@@ -91,13 +125,17 @@ impl Playout {
         self.queued += bytes.len() as u64;
     }
 
-    /// A mark behind all audio so far. The id to place at once, when there is nothing before it and the wire is ready.
-    pub(crate) fn mark(&mut self, name: String, ready: bool) -> Option<String> {
+    /// A mark behind all audio so far. The id to place at once, when there is nothing before it and the wire is ready; the
+    /// name again, when too many wait.
+    pub(crate) fn mark(&mut self, name: String, ready: bool) -> Result<Option<String>, String> {
+        if self.marks.len() + self.placed.len() >= MOST_MARKS {
+            return Err(name);
+        }
         if self.queue.is_empty() && ready {
-            return Some(self.place(name));
+            return Ok(Some(self.place(name)));
         }
         self.marks.push_back((self.queued, name));
-        None
+        Ok(None)
     }
 
     /// The next frame that is due, and how many milliseconds of it are filling.
@@ -105,21 +143,50 @@ impl Playout {
         if self.hold_until.is_some_and(|until| now < until) && self.queue.len() < self.format.bytes(PLENTY) {
             return None;
         }
+        let starts = self.room(now, already)?;
+        self.make_last(now);
+        let mut frame = self.cut(now)?;
+        self.sent += frame.len() as u64;
+        frame.resize(self.frame, self.format.silence());
+        self.sent_until = starts + self.frame_time;
+        self.speech_until = self.sent_until;
+        self.hold_until = None;
+        Some((frame, starts))
+    }
+
+    /// Draws out what is next, if too little is in hand. At the end of a speech there is nothing to wait for.
+    fn make_last(&mut self, now: Duration) {
+        const AHEAD: usize = 2;
+        let level = self.ahead(now) + Duration::from_micros(self.format.micros(self.queue.len()));
+        let ending = self.is_quiet(now) || !self.speaking || self.queue.len() < self.frame;
+        let Some(elastic) = self.elastic.as_mut().filter(|_| !ending) else { return };
+        elastic.played(self.frame_time);
+        let taken: Vec<u8> = self.queue.iter().take(self.frame * AHEAD).copied().collect();
+        let Some(longer) = elastic.longer(self.format, &taken, self.frame, level) else { return };
+        let more = longer.len().saturating_sub(taken.len()) as u64;
+        self.queue.drain(..taken.len());
+        longer.into_iter().rev().for_each(|byte| self.queue.push_front(byte));
+        // Marks stay behind the audio that they were set behind.
+        self.queued += more;
+        self.marks.iter_mut().for_each(|(place, _)| *place += more);
+    }
+
+    /// A frame that the agent says nothing in, when one is due, and when it will be heard.
+    pub(crate) fn pause(&mut self, now: Duration, already: usize) -> Option<(Vec<u8>, Duration)> {
+        let starts = self.room(now, already)?;
+        self.sent_until = starts + self.frame_time;
+        Some((vec![self.format.silence(); self.frame], starts))
+    }
+
+    /// When the next frame would be heard, if there is room for it at the provider.
+    fn room(&self, now: Duration, already: usize) -> Option<Duration> {
         let burst = if self.speaking {
             2
         } else {
             usize::try_from(self.lead.as_millis() / self.frame_time.as_millis().max(1)).unwrap_or(0) + 1
         };
         let starts = self.sent_until.max(now);
-        if already >= burst || starts >= now + self.lead.max(Duration::from_millis(1)) {
-            return None;
-        }
-        let mut frame = self.cut(now)?;
-        self.sent += frame.len() as u64;
-        frame.resize(self.frame, self.format.silence());
-        self.sent_until = starts + self.frame_time;
-        self.hold_until = None;
-        Some((frame, starts))
+        (already < burst && starts < now + self.lead.max(Duration::from_millis(1))).then_some(starts)
     }
 
     /// Called once all frames of a tick are out: from now on a burst would be a burst.
@@ -149,14 +216,31 @@ impl Playout {
     fn place(&mut self, name: String) -> String {
         self.next_mark += 1;
         let id = format!("m{}", self.next_mark);
-        self.placed.push_back((id.clone(), name));
+        self.placed.push_back(Placed { id: id.clone(), name, heard_at: self.sent_until, untold: false });
         id
+    }
+
+    /// The provider was not told of a mark.
+    pub(crate) fn untold(&mut self, id: &str) {
+        if let Some(placed) = self.placed.iter_mut().find(|placed| placed.id == id) {
+            placed.untold = true;
+        }
+    }
+
+    /// The agent's name for the next mark that was played by our own clock, and that the provider says nothing of.
+    pub(crate) fn overdue(&mut self, now: Duration) -> Option<String> {
+        let Placed { heard_at, untold, .. } = self.placed.front()?;
+        let grace = if *untold { Duration::ZERO } else { GRACE };
+        if *heard_at + grace > now {
+            return None;
+        }
+        self.placed.pop_front().map(|placed| placed.name)
     }
 
     /// The agent's name for a mark that the provider says was played.
     pub(crate) fn played(&mut self, id: &str) -> Option<String> {
-        let index = self.placed.iter().position(|(placed, _)| placed == id)?;
-        self.placed.remove(index).map(|(_, name)| name)
+        let index = self.placed.iter().position(|placed| placed.id == id)?;
+        self.placed.remove(index).map(|placed| placed.name)
     }
 
     /// Goes on in another format, for which what is queued cannot be played: the names of its marks.
@@ -179,22 +263,23 @@ impl Playout {
         self.queue.clear();
         self.sent = self.queued;
         self.sent_until = self.sent_until.min(now);
+        self.speech_until = self.speech_until.min(now);
         (self.hold_until, self.speaking) = (None, false);
-        let placed = self.placed.drain(..).map(|(_, name)| name);
+        let placed = self.placed.drain(..).map(|placed| placed.name);
         placed.chain(self.marks.drain(..).map(|(_, name)| name)).collect()
     }
 
     /// Is all audio played?
     pub(crate) fn is_done(&self, now: Duration) -> bool {
-        self.queue.is_empty() && self.sent_until <= now
+        self.queue.is_empty() && self.speech_until <= now
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() >= self.cap
     }
 
-    /// Audio that is at the provider and not played yet.
+    /// The agent's audio that is at the provider and not played yet.
     pub(crate) fn ahead(&self, now: Duration) -> Duration {
-        self.sent_until.saturating_sub(now)
+        self.speech_until.saturating_sub(now)
     }
 }

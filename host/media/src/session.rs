@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::ambient::{Ambient, Background};
+use crate::feed::{Feed, Filler};
 use crate::format::{Converter, Format};
 use crate::playout::Playout;
 use crate::reorder::{Place, Reorder};
@@ -29,6 +31,8 @@ pub struct SessionConfig {
     pub queue_ms: u32,
     /// A provider that sends nothing for so long is gone.
     pub no_media_ms: u32,
+    /// Keep the agent's clock going through holes in the caller's audio.
+    pub feed: bool,
     /// Hand out frames for a recording.
     pub record: bool,
 }
@@ -147,6 +151,14 @@ pub struct Stats {
     pub late: u64,
     /// Barge-ins.
     pub flushes: u64,
+    /// Frames of holes in the caller's audio that the agent got as a fading echo of what was before.
+    pub concealed: u64,
+    /// Frames of longer holes that it got as silence.
+    pub filled: u64,
+    /// Milliseconds by which the agent's speech was made longer, so that its stalls were not heard.
+    pub healed_ms: u64,
+    /// From the stream's beginning to the agent's first audio, in milliseconds.
+    pub first_audio_ms: Option<u64>,
 }
 
 /// An agent that wants to end after its speech may speak for so long.
@@ -168,7 +180,10 @@ pub struct Session {
     inward: Converter,
     outward: Converter,
     order: Reorder,
+    feed: Feed,
     playout: Playout,
+    /// What is heard under the agent's voice, and in its pauses.
+    background: Option<Background>,
     tape: Option<Tape>,
     outputs: VecDeque<Output>,
     stats: Stats,
@@ -194,7 +209,9 @@ impl Session {
             inward,
             outward,
             order: Reorder::default(),
+            feed: Feed::default(),
             playout: Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms),
+            background: None,
             tape: config.record.then(|| Tape::new(config.wire_in.rate, frame_ms, now)),
             outputs: VecDeque::new(),
             stats: Stats::default(),
@@ -223,11 +240,14 @@ impl Session {
             Input::WireMark(id) => self.wire_mark(id),
             Input::WireStopped | Input::WireClosed => self.end(EndReason::CallerHungUp),
             Input::AgentAudio(bytes) => self.agent_audio(now, bytes),
-            Input::AgentMark(name) => {
-                if let Some(id) = self.playout.mark(name, self.ready) {
-                    self.wire(WireCommand::Mark(id));
+            Input::AgentMark(name) => match self.playout.mark(name, self.ready) {
+                Ok(Some(id)) => self.wire(WireCommand::Mark(id)),
+                Ok(None) => {}
+                Err(name) => {
+                    self.stats.dropped += 1;
+                    self.agent(AgentMessage::Mark { name, cleared: true });
                 }
-            }
+            },
             Input::AgentClear => self.clear(now),
             Input::AgentDtmf(digits) => self.wire(WireCommand::Dtmf(digits)),
             Input::AgentHangUp { after_playout: true } | Input::AgentClosed { normal: true } => {
@@ -262,6 +282,31 @@ impl Session {
         u64::try_from(self.heard.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Makes the audio of an agent last that may come too slowly.
+    pub fn elastic(&mut self, on: bool) {
+        self.playout.elastic(on);
+    }
+
+    /// A sound under the agent's voice, or none any more.
+    pub fn ambient(&mut self, sound: Option<Ambient>) {
+        self.background = sound.and_then(|sound| Background::new(sound, self.config.wire_out.rate));
+    }
+
+    /// Another agent goes on with the call. What the one before had said is still heard. False for formats that cannot be
+    /// carried.
+    pub fn another_agent(&mut self, to_agent: Format, from_agent: Format, feed: bool) -> bool {
+        let changed = SessionConfig { to_agent, from_agent, feed, ..self.config };
+        let Some((inward, outward)) = converters(&changed) else { return false };
+        self.playout.append(&self.outward.drain());
+        (self.inward, self.outward, self.config) = (inward, outward, changed);
+        true
+    }
+
+    /// The provider has no word for marks: this one, of an output, goes by our own clock.
+    pub fn mark_untold(&mut self, id: &str) {
+        self.playout.untold(id);
+    }
+
     /// Does the agent have as much queued as it may? Then it should not be read.
     pub fn agent_backpressure(&self) -> bool {
         self.playout.is_full()
@@ -286,9 +331,15 @@ impl Session {
         self.outputs.push_back(Output::End(reason));
     }
 
-    fn started(&mut self, now: Duration, wire_in: Format, wire_out: Format) {
+    /// The provider can be spoken to.
+    fn ready(&mut self, now: Duration) {
         self.last_media = now;
         self.ready = true;
+        self.feed.begin(now);
+    }
+
+    fn started(&mut self, now: Duration, wire_in: Format, wire_out: Format) {
+        self.ready(now);
         let changed = SessionConfig { wire_in, wire_out, ..self.config };
         if changed == self.config {
             return;
@@ -307,12 +358,12 @@ impl Session {
         if let Some(tape) = &mut self.tape {
             tape.rates(wire_in.rate, wire_out.rate);
         }
+        self.background = self.background.take().and_then(|known| known.at_rate(wire_out.rate));
         self.config = changed;
     }
 
     fn wire_audio(&mut self, now: Duration, payload: &[u8], sequence: Option<u64>) {
-        self.last_media = now;
-        self.ready = true;
+        self.ready(now);
         match self.order.place(sequence, payload) {
             Place::Now => self.caller_said(now, payload),
             Place::Kept => {}
@@ -337,8 +388,27 @@ impl Session {
         if let Some(tape) = &mut self.tape {
             tape.caller(&format.decode(payload));
         }
+        if self.config.feed {
+            self.feed.got(now, Duration::from_micros(format.micros(payload.len())), payload);
+        }
+        self.pass_to_agent(payload);
+    }
+
+    fn pass_to_agent(&mut self, payload: &[u8]) {
         let audio = self.inward.convert(payload).into_owned();
         self.agent(AgentMessage::Audio(audio));
+    }
+
+    /// What the caller's side did not bring, so that the agent's clock goes on.
+    fn fill_holes(&mut self, now: Duration) {
+        while let Some(filler) = self.feed.due(now, self.config.wire_in) {
+            match &filler {
+                Filler::Faded(_) => self.stats.concealed += 1,
+                Filler::Silence(_) => self.stats.filled += 1,
+            }
+            let (Filler::Faded(payload) | Filler::Silence(payload)) = filler;
+            self.pass_to_agent(&payload);
+        }
     }
 
     /// A bucket that fills at 1.5 times real time.
@@ -403,6 +473,12 @@ impl Session {
         if self.ready {
             self.send_due(now, frame);
         }
+        if self.config.feed {
+            self.fill_holes(now);
+        }
+        while let Some(name) = self.playout.overdue(now) {
+            self.agent(AgentMessage::Mark { name, cleared: false });
+        }
         self.record(now);
         self.heard = self.sent.saturating_sub(self.playout.ahead(now));
         if now.saturating_sub(self.last_media) > Duration::from_millis(u64::from(self.config.no_media_ms)) {
@@ -414,12 +490,15 @@ impl Session {
 
     fn send_due(&mut self, now: Duration, frame_time: Duration) {
         let mut sent = 0;
-        while let Some((frame, heard_at)) = self.playout.frame(now, sent) {
+        while let Some((mut frame, heard_at)) = self.playout.frame(now, sent) {
+            self.lay_under(&mut frame);
             if let Some(tape) = &mut self.tape {
                 tape.agent(heard_at, &self.config.wire_out.decode(&frame));
             }
             self.wire(WireCommand::Audio(frame));
             self.stats.frames_out += 1;
+            let since = u64::try_from(self.feed.since(heard_at).as_millis()).unwrap_or(u64::MAX);
+            self.stats.first_audio_ms.get_or_insert(since);
             self.sent += frame_time;
             sent += 1;
             while let Some(id) = self.playout.due_mark() {
@@ -427,6 +506,24 @@ impl Session {
             }
         }
         self.playout.settle(sent);
+        self.stats.healed_ms = self.playout.healed_ms();
+        while self.background.is_some() {
+            let Some((mut frame, heard_at)) = self.playout.pause(now, sent) else { break };
+            self.lay_under(&mut frame);
+            if let Some(tape) = &mut self.tape {
+                tape.agent(heard_at, &self.config.wire_out.decode(&frame));
+            }
+            self.wire(WireCommand::Audio(frame));
+            sent += 1;
+        }
+    }
+
+    fn lay_under(&mut self, frame: &mut Vec<u8>) {
+        if let Some(background) = &mut self.background {
+            let mut samples = self.config.wire_out.decode(frame);
+            background.mix(&mut samples);
+            *frame = self.config.wire_out.encode(&samples);
+        }
     }
 
     fn record(&mut self, now: Duration) {

@@ -19,8 +19,14 @@ fn config() -> SessionConfig {
         hold_ms: 0,
         queue_ms: 30_000,
         no_media_ms: 15_000,
+        feed: false,
         record: false,
     }
+}
+
+/// So many frames of something that is no silence.
+fn speech(frames: usize) -> Vec<u8> {
+    vec![0x55; frames * 160]
 }
 
 /// A session whose stream has begun.
@@ -375,4 +381,164 @@ fn a_stream_of_another_format_than_was_announced_is_followed() {
             assert_eq!((caller.len(), agent.len()), (160, 160), "the tape keeps its rate");
         }
     }
+}
+
+#[test]
+fn a_mark_that_no_provider_returns_goes_by_the_clock() {
+    let mut session = started(config());
+    session.handle(ms(0), Input::AgentAudio(&speech(4)));
+    session.handle(ms(0), Input::AgentMark("said".into()));
+    let mut marks = Vec::new();
+    for tick in 1..200 {
+        session.handle(ms(tick * 20), Input::Tick);
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::Wire(WireCommand::Mark(id)) => session.mark_untold(&id),
+                Output::Agent(AgentMessage::Mark { name, cleared }) => marks.push((tick * 20, name, cleared)),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(marks.len(), 1, "{marks:?}");
+    let (at, name, cleared) = &marks[0];
+    assert!(name == "said" && !cleared && (80..=240).contains(at), "{marks:?}");
+}
+
+#[test]
+fn a_mark_that_a_provider_forgot_is_answered_after_a_while_and_once() {
+    let mut session = started(config());
+    session.handle(ms(0), Input::AgentAudio(&speech(4)));
+    session.handle(ms(0), Input::AgentMark("said".into()));
+    let (mut id, mut marks) = (None, Vec::new());
+    for tick in 1..300 {
+        session.handle(ms(tick * 20), Input::Tick);
+        session.handle(ms(tick * 20), Input::WireAudio { payload: &[0xFF; 160], sequence: None });
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::Wire(WireCommand::Mark(placed)) => id = Some(placed),
+                Output::Agent(AgentMessage::Mark { name, .. }) => marks.push((tick * 20, name)),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(marks.len(), 1, "{marks:?}");
+    assert!((2_000..=2_400).contains(&marks[0].0), "{marks:?}");
+    session.handle(ms(6_000), Input::WireMark(&id.unwrap()));
+    assert!(session.poll_output().is_none(), "what was answered is not answered again");
+}
+
+#[test]
+fn marks_beyond_a_thousand_are_answered_at_once_and_counted() {
+    let mut session = started(config());
+    session.handle(ms(0), Input::AgentAudio(&speech(50)));
+    for mark in 0..1_200 {
+        session.handle(ms(0), Input::AgentMark(mark.to_string()));
+    }
+    let cleared = std::iter::from_fn(|| session.poll_output())
+        .filter(|output| matches!(output, Output::Agent(AgentMessage::Mark { cleared: true, .. })))
+        .count();
+    assert_eq!((cleared, session.stats().dropped), (200, 200));
+}
+
+#[test]
+fn an_agents_clock_goes_on_through_a_hole_and_the_hole_is_counted() {
+    let mut session = started(SessionConfig { feed: true, ..config() });
+    let mut heard = 0;
+    for tick in 1..=100 {
+        // Half a second of two is missing.
+        if !(25..50).contains(&tick) {
+            session.handle(ms(tick * 20), Input::WireAudio { payload: &[0x55; 160], sequence: None });
+        }
+        session.handle(ms(tick * 20), Input::Tick);
+        while let Some(output) = session.poll_output() {
+            if let Output::Agent(AgentMessage::Audio(audio)) = output {
+                heard += audio.len();
+            }
+        }
+    }
+    let frames = heard / 160;
+    assert!((95..=101).contains(&frames), "{frames} frames of two seconds");
+    let stats = session.stats();
+    assert_eq!(stats.concealed, 3);
+    assert!((17..=22).contains(&stats.filled), "{stats:?}");
+}
+
+#[test]
+fn a_sound_is_heard_under_the_voice_and_in_its_pauses_and_counts_as_nothing_said() {
+    let mut session = started(SessionConfig { wire_out: L16, from_agent: L16, ..config() });
+    session.ambient(jackfield_media::Ambient::new(vec![1_000i16; 800].into(), 8_000, 0.0));
+    let mut frames = Vec::new();
+    for index in 1..=100u64 {
+        if index == 50 {
+            session.handle(ms(index * 20), Input::AgentAudio(&L16.encode(&[4_000; 1_600])));
+        }
+        session.handle(ms(index * 20), Input::WireAudio { payload: &[0xFF; 160], sequence: None });
+        frames.extend(audio(&tick(&mut session, index * 20)));
+    }
+    let levels: Vec<i16> = frames.iter().map(|frame| L16.decode(frame)[80]).collect();
+    assert!((100..=104).contains(&levels.len()), "{} frames of two seconds", levels.len());
+    assert_eq!(levels.iter().filter(|level| **level == 5_000).count(), 10, "{levels:?}");
+    assert_eq!(levels.iter().filter(|level| **level == 1_000).count(), levels.len() - 10);
+    assert_eq!(session.heard_ms(), 200);
+    assert_eq!(session.stats().frames_out, 10);
+}
+
+#[test]
+fn a_barge_in_leaves_the_background() {
+    let mut session = started(SessionConfig { wire_out: L16, from_agent: L16, ..config() });
+    session.ambient(jackfield_media::Ambient::new(vec![1_000i16; 800].into(), 8_000, 0.0));
+    session.handle(ms(0), Input::AgentAudio(&L16.encode(&[4_000; 16_000])));
+    tick(&mut session, 20);
+    session.handle(ms(30), Input::AgentClear);
+    drain(&mut session);
+    let levels: Vec<i16> = (2..=20u64)
+        .flat_map(|index| {
+            session.handle(ms(index * 20), Input::WireAudio { payload: &[0xFF; 160], sequence: None });
+            audio(&tick(&mut session, index * 20))
+        })
+        .map(|frame| L16.decode(&frame)[80])
+        .collect();
+    assert!(levels.len() > 15 && levels.iter().all(|level| *level == 1_000), "{levels:?}");
+}
+
+/// A sentence: a voice of 125 Hz with a short pause every half second.
+fn sentence(frames: u64) -> Vec<Vec<u8>> {
+    let sample = |n: u64| {
+        let pause = n % 4_000 >= 3_360;
+        let angle = std::f64::consts::TAU * 125.0 * n as f64 / 8_000.0;
+        if pause { 0 } else { (6_000.0 * angle.sin() + 2_000.0 * (3.0 * angle).sin()) as i16 }
+    };
+    (0..frames).map(|frame| L16.encode(&(frame * 160..frame * 160 + 160).map(sample).collect::<Vec<_>>())).collect()
+}
+
+/// Gaps that the caller hears of a bot that speaks in real time, and stands still for 60 ms of every second.
+fn gaps(elastic: bool) -> (u64, u64) {
+    let mut session = started(SessionConfig { wire_out: L16, from_agent: L16, hold_ms: 40, lead_ms: 100, ..config() });
+    session.elastic(elastic);
+    let (mut owed, mut gaps, mut speaking) = (std::collections::VecDeque::from(sentence(500)), 0, false);
+    let mut heard_until = 0;
+    for index in 1..=600u64 {
+        let now = index * 20;
+        session.handle(ms(now), Input::WireAudio { payload: &[0xFF; 160], sequence: None });
+        // What it did not say while it stood still it never catches up with.
+        let stalls = index % 50 >= 47;
+        if let Some(frame) = owed.front().filter(|_| !stalls) {
+            session.handle(ms(now), Input::AgentAudio(frame));
+            owed.pop_front();
+        }
+        let sent = audio(&tick(&mut session, now)).len() as u64;
+        speaking |= sent > 0;
+        heard_until = heard_until.max(now) + sent * 20;
+        gaps += u64::from(speaking && owed.len() > 5 && heard_until <= now);
+    }
+    (gaps, session.stats().healed_ms)
+}
+
+#[test]
+fn a_bot_that_stands_still_for_60_ms_of_every_second_is_not_heard_to() {
+    let (before, _) = gaps(false);
+    let (after, healed) = gaps(true);
+    assert!(before >= 5, "without it, gaps are heard: {before}");
+    assert_eq!(after, 0, "{healed} ms were added");
+    assert!(healed > 400, "{healed}");
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_agents::{Connector, Start};
+use jackfield_agents::{AgentError, Ambience, Connector, Start};
 use jackfield_calls::retry::{self, Failure, Retry};
 use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status, Stored};
 use jackfield_egress::Egress;
@@ -19,7 +19,7 @@ use crate::clock::now_ms;
 use crate::drain::Drain;
 use crate::live::provider::{Provider, refusal_of};
 use crate::live::{self, Handle, Parts, Registry, TakenStream, report_of, status_of};
-use crate::media::{MediaPool, StreamEnd, StreamKnobs, StreamNews, StreamOrder};
+use crate::media::{Cast, Means, MediaPool, Player, StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
 use crate::rollout::Rollout;
@@ -351,6 +351,11 @@ impl CallService {
         }
     }
 
+    /// What becomes of the audio of a call that is up.
+    pub(crate) fn audio_of(&self, id: &str) -> Option<serde_json::Value> {
+        self.registry.get(id)?.figures.get()
+    }
+
     /// Is the call over, or on its way there?
     pub(crate) fn ending(&self, id: &str) -> bool {
         let handle = self.registry.get(id);
@@ -544,33 +549,41 @@ impl CallService {
         socket: std::net::TcpStream,
         leftover: Vec<u8>,
     ) -> Result<StreamOrder, String> {
-        let directory = self.board.store.directory();
-        let agent = taken.call.agent_id.as_deref().and_then(|id| directory.agent(id));
-        let agent = agent.ok_or_else(|| "the call's agent is gone".to_owned())?;
-        let secret = agent.secret.as_ref().map(|secret| secret.expose().to_owned().into());
-        let connector = Connector::parse(&agent.connector, agent.url.as_deref(), &agent.settings, secret)
-            .map_err(|error| error.to_string())?;
-        let start = Start {
-            call_id: taken.call.id.clone(),
-            from: taken.call.from.clone(),
-            to: taken.call.to.clone(),
-            direction: taken.call.direction.clone(),
-            provider: taken.call.provider.clone(),
-            agent_name: agent.name.clone(),
-        };
+        let cast = self.cast(&taken.call)?;
         Ok(StreamOrder {
             socket,
             leftover,
             account: Arc::new(account_of(&taken.handle.configuration)),
             call: guest_call(&taken.call),
             pin: taken.handle.generation.pin(),
-            connector,
-            start,
+            cast,
             knobs: self.knobs(&taken.call),
             recording: self.recording(&taken.call),
             news: taken.handle.inbox.clone(),
             ends: Arc::clone(&taken.handle.stream_ends),
+            figures: taken.handle.figures.clone(),
         })
+    }
+
+    /// Who may talk to the caller: the call's agent, and who stands in for it.
+    fn cast(&self, call: &Call) -> Result<Cast, String> {
+        let directory = self.board.store.directory();
+        let agent = call.agent_id.as_deref().and_then(|id| directory.agent(id));
+        let agent = agent.ok_or_else(|| "the call's agent is gone".to_owned())?;
+        let named = agent.settings["fallback"].as_str();
+        let stand_in = named.and_then(|name| directory.agent(name).or_else(|| directory.agent_by_name(name)));
+        let stand_in = stand_in.and_then(|agent| match player(agent, call) {
+            Ok(player) => Some(player),
+            Err(error) => {
+                tracing::error!(agent = agent.id, error, "an agent cannot stand in");
+                None
+            }
+        });
+        let again = agent.settings["reconnect"] == true;
+        let ServerSettings { media, agent_networks, .. } = &*self.board.settings;
+        let patience = Duration::from_millis(u64::from(media.agent_connect_ms));
+        let means = Means { patience, networks: agent_networks.clone() };
+        Ok(Cast::new(player(agent, call)?, again, stand_in, means))
     }
 
     /// The call names its recording; the audio does not wait for the database.
@@ -596,7 +609,6 @@ impl CallService {
             hold_ms: media.hold_ms,
             queue_ms: media.agent_queue_ms,
             no_media_ms: media.no_media_ms,
-            agent_connect: Duration::from_millis(u64::from(media.agent_connect_ms)),
             start: Duration::from_millis(u64::from(media.no_media_ms) + u64::from(rings) * 1_000),
         }
     }
@@ -628,6 +640,22 @@ async fn place_patiently(provider: &Provider, request: &PlaceRequest) -> Result<
         }
         attempt += 1;
     }
+}
+
+/// An agent as one call meets it.
+fn player(agent: &Agent, call: &Call) -> Result<Player, String> {
+    let secret = agent.secret.as_ref().map(|secret| secret.expose().to_owned().into());
+    let connector = Connector::parse(&agent.connector, agent.url.as_deref(), &agent.settings, secret);
+    let start = Start {
+        call_id: call.id.clone(),
+        from: call.from.clone(),
+        to: call.to.clone(),
+        direction: call.direction.clone(),
+        provider: call.provider.clone(),
+        agent_name: agent.name.clone(),
+    };
+    let said = |error: AgentError| error.to_string();
+    Ok(Player { connector: connector.map_err(said)?, start, ambience: Ambience::parse(&agent.settings).map_err(said)? })
 }
 
 fn stored(call: &Call) -> Stored {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jackfield_egress::Networks;
 use serde::Deserialize;
 
 use crate::http::TrustedProxies;
@@ -18,6 +19,8 @@ pub struct ServerSettings {
     pub limits: Limits,
     /// The audio loop.
     pub media: MediaSettings,
+    /// Where agents may be, beside the public Internet.
+    pub agent_networks: Networks,
     /// Event sockets.
     pub sockets: SocketSettings,
     /// The end.
@@ -189,6 +192,14 @@ impl ServerSettings {
         let defaults = toml::from_str(include_str!("../../jackfield/defaults.toml"));
         let Defaults { limits, media, sockets, drain } = defaults.unwrap_or_else(|error| panic!("{error}"));
         let public_url = "https://gw.example.net".to_owned();
-        Self { public_url, trusted_proxies: TrustedProxies::default(), limits, media, sockets, drain }
+        Self {
+            public_url,
+            trusted_proxies: TrustedProxies::default(),
+            limits,
+            media,
+            agent_networks: Networks::any(),
+            sockets,
+            drain,
+        }
     }
 }

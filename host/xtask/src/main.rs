@@ -21,7 +21,7 @@ cargo xtask build          build the plugins and target/release/jackfield
 cargo xtask demo [--keep]  a phone call through a plugin that is swapped in mid-call
 cargo xtask test           every check and every test
 cargo xtask test asterisk  only calls over a real Asterisk, which it installs in a folder
-cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets or audio
+cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets, audio or jitter
 cargo xtask plugins        only the plugins, into target/plugins
 cargo xtask help           this text";
 

@@ -38,6 +38,7 @@ impl Manifest for Telnyx {
                 Ability::AnswerByCommand,
                 Ability::HangUp,
                 Ability::Inspect,
+                Ability::Transfer,
                 Ability::BindNumber,
                 Ability::ListNumbers,
                 Ability::Media,

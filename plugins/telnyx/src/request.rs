@@ -8,8 +8,8 @@ use jackfield_sdk::number::canonical;
 use jackfield_sdk::reply::hook_url;
 use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
 use jackfield_sdk::types::{
-    Account, Action, Authorization, Binding, Call, CallStatus, Credential, Fault, Inspection, NumberPage, PhoneNumber,
-    PlaceRequest, Placed, RejectReason, StreamAction,
+    Account, Action, Authorization, Binding, Call, CallStatus, ConferenceJoin, Credential, Fault, Inspection,
+    NumberPage, PhoneNumber, PlaceRequest, Placed, RejectReason, StreamAction, TransferProgress, TransferStep,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::{Value, json};
@@ -126,6 +126,38 @@ impl Calls for Telnyx {
         Ok(Inspection { duration: seconds(&call["call_duration"]), ..inspected(status, raw) })
     }
 
+    fn transfer(
+        http: &dyn Http,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<TransferProgress, Fault> {
+        let api = api(http);
+        match step {
+            TransferStep::Dial(dial) => {
+                let order = json!({
+                    "connection_id": account::required(account, CONNECTION_ID)?,
+                    "to": dial.to,
+                    "from": dial.from,
+                    "timeout_secs": dial.ring_timeout.clamp(5, 600),
+                    "webhook_url": hook_url(&dial.hooks, "transfer"),
+                    "webhook_url_method": "POST",
+                    "client_state": base64(dial.transfer_id.as_bytes()),
+                    "command_id": format!("transfer-{}", dial.transfer_id),
+                });
+                let answer = api.order(&format!("{API}/calls"), &order)?;
+                Ok(progress(Some(api.placed(&answer["data"]["call_control_id"])?.provider_id)))
+            }
+            TransferStep::Join(join) => meet(&api, call, join).map(|()| progress(None)),
+            TransferStep::Cancel(leg) => {
+                let url = format!("{API}/calls/{}/actions/hangup", component(leg));
+                let body = json!({ "command_id": format!("cancel-{leg}") });
+                over_is_done(api.change("POST", &url, Some(&body)), true).map(|()| progress(None))
+            }
+            TransferStep::Other(what) => Err(Fault::Unsupported(what.clone())),
+        }
+    }
+
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         // The application's URL is that of all its numbers: taking it away would silence the others.
         let Some(webhook) = webhook.filter(|_| number.starts_with('+')) else { return Ok(bound()) };
@@ -149,6 +181,32 @@ impl Calls for Telnyx {
             next: more.then(|| page.saturating_add(1).to_string()),
         })
     }
+}
+
+/// A conference is made of the leg that was dialled, which answered, and the caller joins it. Its first leg cannot end it,
+/// so the caller's end does, and the host hangs the caller up when the other one leaves.
+fn meet(api: &Rest<'_>, call: &Call, join: &ConferenceJoin) -> Result<(), Fault> {
+    let order = json!({
+        "call_control_id": join.destination,
+        "name": join.conference,
+        "start_conference_on_create": true,
+        "beep_enabled": "never",
+        "command_id": format!("conference-{}", join.conference),
+    });
+    let made = api.change("POST", &format!("{API}/conferences"), Some(&order))?;
+    let unnamed = || Fault::UnknownOutcome("Telnyx's answer names no conference".to_owned());
+    let id = component(text(&made["data"]["id"]).ok_or_else(unnamed)?);
+    let order = json!({
+        "call_control_id": call.provider_id,
+        "end_conference_on_exit": true,
+        "start_conference_on_enter": true,
+        "command_id": command_id(call, "join"),
+    });
+    api.change("POST", &format!("{API}/conferences/{id}/actions/join"), Some(&order)).map(|_| ())
+}
+
+fn progress(provider_id: Option<String>) -> TransferProgress {
+    TransferProgress { provider_id, memo: Vec::new(), extra: Vec::new() }
 }
 
 /// What 422 with this code means: the call has ended already.

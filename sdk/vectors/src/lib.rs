@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `request.http` | a webhook: request line with the absolute URL, headers, a blank line, the raw body (a last line end does not count) |
-//! | `request.json` | or one question to the plugin: `{"check": {}}`, `{"reply": {…}}`, `{"media": {…}}`, or a function of `calls` with its arguments |
+//! | `request.json` | or one question to the plugin: `{"check": {}}`, `{"reply": {…}}`, `{"media": {…}}`, a function of `calls` with its arguments, `{"locate": {}}` and `{"message": {"message": …}}` of `socket`, `desk_calls`, `desk_history`, `desk_order`, `desk_watch`, `chat_fetch`, `chat_send`, `chat_listen` |
 //! | `http.json` | for `calls`: the requests that are due, in order, each with the answer it gets |
 //! | `expect.json` | what must come out |
 //! | `account.json` | `fields`, and `secrets` with their values; the folder's own, else the one beside the folders |

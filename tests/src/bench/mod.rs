@@ -5,6 +5,7 @@ mod audio;
 pub mod bare;
 mod calls;
 mod crowd;
+mod jitter;
 mod load;
 mod memory;
 mod process;
@@ -19,8 +20,8 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 10] =
-    ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio"];
+pub const NAMES: [&str; 11] =
+    ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter"];
 
 /// Runs one part or all, and prints the table.
 pub fn run(name: &str) -> Result<()> {
@@ -51,6 +52,9 @@ pub fn run(name: &str) -> Result<()> {
         }
         if wants("sockets") {
             sockets::measure(&mut table).await?;
+        }
+        if wants("jitter") {
+            jitter::measure(&mut table).await?;
         }
         if wants("calls") {
             calls::measure(&mut table).await?;

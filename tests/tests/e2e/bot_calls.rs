@@ -13,6 +13,7 @@ struct BotCall {
     world: World,
     leg: Leg,
     stream: MediaStream,
+    bot: Bot,
     talk: Conversation,
 }
 
@@ -22,6 +23,7 @@ async fn call_bot() -> BotCall {
 
 async fn call(agent: &Value) -> BotCall {
     let world = World::with(|options| options.with_settings("[egress]\ndanger_allow_private = true\n")).await;
+    world.api.create("agents", &json!({ "name": "spare", "connector": "tone" })).await.unwrap();
     let mut bot = Bot::start().await.unwrap();
     let mut agent = agent.clone();
     agent["name"] = json!("bot");
@@ -33,7 +35,7 @@ async fn call(agent: &Value) -> BotCall {
     let stream = world.carrier.open_stream(&leg, &verb).await.unwrap();
     let mut talk = bot.conversation().await.unwrap();
     talk.until("who calls", |heard| !heard.metadata.is_null()).await.unwrap();
-    BotCall { world, leg, stream, talk }
+    BotCall { world, leg, stream, bot, talk }
 }
 
 fn marks(messages: &[Value]) -> Vec<(String, String)> {
@@ -105,6 +107,99 @@ async fn a_bot_that_disconnects_ends_the_call() {
     call.stream.speak(&frames(3)).await;
     call.talk.disconnect();
     call.stream.until("the end", |heard| heard.closed.is_some()).await.unwrap();
+    let ended = call.world.call_when(&call.leg, "the end", ended).await;
+    assert_eq!(ended["status"], "completed");
+}
+
+/// Is there sound in what the caller heard from here on?
+async fn hears_sound(stream: &mut MediaStream) {
+    let before = stream.heard().bytes();
+    let loud = |bytes: &[u8]| bytes.iter().filter(|byte| from_ulaw(**byte).unsigned_abs() > 2_000).count();
+    stream
+        .until("sound", |heard| {
+            let all: Vec<u8> = heard.audio.iter().flat_map(|passed| passed.bytes.clone()).collect();
+            loud(all.get(before..).unwrap_or_default()) > 400
+        })
+        .await
+        .unwrap();
+}
+
+async fn entrances(call: &BotCall) -> Vec<String> {
+    let call = call.world.api.call_of(&call.leg.sid).await.unwrap();
+    let call = call_with_events(&call);
+    call.iter().filter(|event| event["kind"] == "agent").map(|event| event["data"]["entrance"].to_string()).collect()
+}
+
+fn call_with_events(call: &Value) -> Vec<Value> {
+    call["events"].as_array().cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_bot_that_breaks_down_is_connected_once_more_if_it_may_be() {
+    let mut call = call(&json!({ "connector": "websocket", "settings": { "reconnect": true } })).await;
+    call.stream.speak(&frames(3)).await;
+    call.talk.fail();
+    let mut second = call.bot.conversation().await.unwrap();
+    second.until("who calls", |heard| heard.metadata["from"] == CALLER).await.unwrap();
+    call.stream.speak(&frames(5)).await;
+    second.until("the caller", |heard| heard.audio.len() >= 4 * 320).await.unwrap();
+    second.speak(&[12_000; 8_000]);
+    hears_sound(&mut call.stream).await;
+    assert_eq!(entrances(&call).await, ["\"reconnected\""]);
+    // Once is once.
+    second.fail();
+    let ended = call.world.call_when(&call.leg, "the end", ended).await;
+    assert!(ended["end_reason"].as_str().unwrap().contains("lost"), "{ended}");
+}
+
+#[tokio::test]
+async fn another_agent_goes_on_with_the_call_of_a_bot_that_breaks_down() {
+    let mut call = call(&json!({ "connector": "websocket", "settings": { "fallback": "spare" } })).await;
+    call.stream.speak(&frames(3)).await;
+    call.talk.fail();
+    hears_sound(&mut call.stream).await;
+    assert_eq!(entrances(&call).await, ["\"fallback\""]);
+    call.stream.hang_up();
+    call.world.call_when(&call.leg, "the end", ended).await;
+}
+
+#[tokio::test]
+async fn another_agent_takes_the_call_of_a_bot_that_is_not_there() {
+    let settings = "[media]\nagent_connect_ms = 600\n";
+    let world = World::with(|options| options.with_settings(settings)).await;
+    world.api.create("agents", &json!({ "name": "spare", "connector": "tone" })).await.unwrap();
+    let bot = json!({
+        "name": "bot", "connector": "websocket", "url": "ws://127.0.0.1:1/", "settings": { "fallback": "spare" },
+    });
+    let agent = world.api.create("agents", &bot).await.unwrap();
+    world.api.add_number(BOTS_NUMBER, &world.configuration, Some(&agent)).await.unwrap();
+    let leg = Leg::inbound(CALLER, BOTS_NUMBER);
+    let verb = world.carrier.ring_through(&leg).await.unwrap();
+    let mut stream = world.carrier.open_stream(&leg, &verb).await.unwrap();
+    hears_sound(&mut stream).await;
+}
+
+#[tokio::test]
+async fn stand_ins_that_are_none_are_refused() {
+    let world = World::new().await;
+    for settings in [json!({ "fallback": 7 }), json!({ "fallback": "" }), json!({ "reconnect": "yes" })] {
+        let agent = json!({ "name": "bot", "connector": "echo", "settings": settings });
+        let answer = world.api.post("agents", &agent).await.unwrap();
+        assert_eq!(answer.status, 422, "{settings}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_of_the_audio_is_told_while_it_does() {
+    let mut call = call_bot().await;
+    call.talk.speak(&[9_000; 4_000]);
+    call.stream.speak(&frames(75)).await;
+    let live = call.world.api.call_of(&call.leg.sid).await.unwrap();
+    let audio = &live["audio"];
+    assert!(audio["frames_in"].as_u64().unwrap() >= 25, "{live}");
+    assert!(audio["frames_out"].as_u64().unwrap() >= 20, "{live}");
+    assert!(audio["first_audio_ms"].as_u64().is_some_and(|after| after < 5_000), "{live}");
+    call.stream.hang_up();
     let ended = call.world.call_when(&call.leg, "the end", ended).await;
     assert_eq!(ended["status"], "completed");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use jackfield_agents::{Connector, Link, Start, connect};
+use jackfield_egress::Networks;
 use jackfield_media::{Codec, Format};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -39,7 +40,7 @@ pub(crate) async fn pair(connector: &str, settings: &Value, first: &[Value]) -> 
         bot
     });
     let connector = Connector::parse(connector, Some(&url), settings, None).unwrap();
-    let link = connect(&connector, &start(), WIRE, Duration::from_secs(5)).await.unwrap();
+    let link = connect(&connector, &start(), WIRE, Duration::from_secs(5), &Networks::any()).await.unwrap();
     (link, bot.await.unwrap())
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jackfield_egress::EgressSettings;
+use jackfield_egress::{EgressSettings, Networks};
 use jackfield_plugins::{GuestLimits, Pooling};
 use jackfield_server::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings, TrustedProxies};
 use serde::Deserialize;
@@ -63,6 +63,7 @@ struct Egress {
     #[serde(deserialize_with = "urls")]
     danger_routes: BTreeMap<String, Url>,
     networks: Vec<ipnet::IpNet>,
+    agent_networks: Vec<ipnet::IpNet>,
     danger_allow_private: bool,
 }
 
@@ -159,7 +160,9 @@ impl Settings {
         };
         let trusted_proxies = self.trusted_proxies.clone();
         let (limits, sockets, drain) = (self.limits.clone(), self.sockets.clone(), self.drain.clone());
-        ServerSettings { public_url, trusted_proxies, limits, media, sockets, drain }
+        let Egress { agent_networks, danger_allow_private, .. } = &self.egress;
+        let agent_networks = Networks { own: agent_networks.clone(), any: *danger_allow_private };
+        ServerSettings { public_url, trusted_proxies, limits, media, agent_networks, sockets, drain }
     }
 
     /// Do providers have a way to this host?
@@ -174,7 +177,7 @@ impl Settings {
 
     /// For the way out.
     pub(crate) fn egress(&self) -> EgressSettings {
-        let Egress { connect_ms, total_ms, response_bytes, networks, danger_routes, danger_allow_private } =
+        let Egress { connect_ms, total_ms, response_bytes, networks, danger_routes, danger_allow_private, .. } =
             &self.egress;
         EgressSettings {
             connect_timeout: Duration::from_millis(*connect_ms),

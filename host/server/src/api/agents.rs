@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
-use jackfield_agents::Connector;
+use jackfield_agents::{Ambience, Connector};
 use jackfield_store::mask::{mask, merge};
 use jackfield_store::{Agent, Secret, new_id};
 use serde::Deserialize;
@@ -65,6 +65,8 @@ fn checked(form: Form, id: String, created_at: i64, stored: Option<Secret>) -> R
     let proof = secret.as_ref().map(|secret| secret.expose().to_owned().into());
     Connector::parse(&form.connector, url.as_deref(), &settings, proof)
         .map_err(|error| Problem::invalid(error.to_string()))?;
+    stands_in(&settings)?;
+    Ambience::parse(&settings).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(Agent {
         id,
         name: super::name("name", &form.name)?,
@@ -75,6 +77,18 @@ fn checked(form: Form, id: String, created_at: i64, stored: Option<Secret>) -> R
         created_at,
         updated_at: now_ms(),
     })
+}
+
+/// What the host itself reads of an agent's settings.
+fn stands_in(settings: &Value) -> Result<(), Problem> {
+    let absent = |name: &str| settings[name].is_null();
+    if !absent("fallback") && settings["fallback"].as_str().is_none_or(str::is_empty) {
+        return Err(Problem::invalid("the setting `fallback` is the name or id of another agent"));
+    }
+    if !absent("reconnect") && !settings["reconnect"].is_boolean() {
+        return Err(Problem::invalid("the setting `reconnect` is true or false"));
+    }
+    Ok(())
 }
 
 fn secret(sent: Option<String>, stored: Option<Secret>) -> Result<Option<Secret>, Problem> {

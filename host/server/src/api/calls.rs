@@ -54,6 +54,8 @@ pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Resu
     let events = app.store.call_events(&id).await?;
     let mut shown = show(&call);
     shown["events"] = events.iter().map(show_event).collect();
+    // While it is up; at its end they are in its events.
+    shown["audio"] = app.calls.audio_of(&id).into();
     Ok(axum::Json(shown))
 }
 

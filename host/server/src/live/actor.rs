@@ -17,7 +17,7 @@ use super::registry::{Handle, Order, Registry};
 use crate::account::guest_call;
 use crate::call_service::CallProblem;
 use crate::clock::now_ms;
-use crate::media::{StreamEnd, StreamNews};
+use crate::media::{Figures, StreamEnd, StreamNews, figures_shown};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
 
@@ -60,6 +60,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         streaming: Arc::new(AtomicBool::new(false)),
         ending: Arc::new(AtomicBool::new(false)),
         stream_ends: Arc::new(AtomicBool::new(false)),
+        figures: Figures::default(),
     };
     if !parts.registry.enter(&id, handle.clone()) {
         return parts.registry.get(&id).unwrap_or(handle);
@@ -199,17 +200,17 @@ impl Actor {
                 }
                 self.handle(Input::StreamOpened).await.ok();
             }
+            StreamNews::Agent { entrance } => {
+                let event = NewEvent { kind: "agent".to_owned(), data: json!({ "entrance": entrance }) };
+                self.write(CallChange::default(), vec![event]).await.ok();
+            }
             StreamNews::Dtmf => {
                 let event = NewEvent { kind: "dtmf".to_owned(), data: json!({}) };
                 self.write(CallChange::default(), vec![event]).await.ok();
             }
             StreamNews::Closed { end, stats, heard_ms } => {
                 self.handle.streaming.store(false, Ordering::Release);
-                let data = json!({
-                    "frames_in": stats.frames_in, "frames_out": stats.frames_out, "bad": stats.bad,
-                    "dropped": stats.dropped, "underruns": stats.underruns, "late": stats.late,
-                    "flushes": stats.flushes, "heard_ms": heard_ms,
-                });
+                let data = figures_shown(&stats, heard_ms);
                 let event = NewEvent { kind: "audio".to_owned(), data };
                 self.write(CallChange::default(), vec![event]).await.ok();
                 self.handle(Input::StreamClosed(ended_by(end))).await.ok();

@@ -10,7 +10,7 @@ use jackfield_plugins::Generation;
 use jackfield_store::{Call, Configuration};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::media::StreamNews;
+use crate::media::{Figures, StreamNews};
 
 /// What a call's task can be told. Boxed: a channel sets aside room for many orders, and most calls get few.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Handle {
     pub(crate) ending: Arc<AtomicBool>,
     /// Tells the stream to end. Looked at with every beat: to wait for it would cost each frame.
     pub(crate) stream_ends: Arc<AtomicBool>,
+    /// What becomes of its audio.
+    pub(crate) figures: Figures,
 }
 
 /// A media socket that may be opened: the claim on its call, given back if nothing comes of it.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jackfield_agents::{AgentAudio, Connector, FromAgent, Link, Start, ToAgent};
-use jackfield_media::{AgentMessage, EndReason, Input, Output, Session, SessionConfig, Stats};
+use jackfield_agents::{AgentAudio, AgentError, FromAgent, Link, ToAgent};
+use jackfield_media::{AgentMessage, EndReason, Format, Input, Output, Session, SessionConfig, Stats, WireCommand};
 use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
 use jackfield_plugins::{GuestError, Pin};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::cast::{Cast, Coming, Entered, Entrance};
+use super::figures::Figures;
 use super::recorder::Tape;
 use super::wire::{self, Broken, Heard, Wire};
 use super::worker::{BEAT, Desk};
@@ -26,11 +28,11 @@ pub(crate) struct StreamOrder {
     pub(crate) account: Arc<Account>,
     pub(crate) call: GuestCall,
     pub(crate) pin: Pin,
-    pub(crate) connector: Connector,
-    pub(crate) start: Start,
+    pub(crate) cast: Cast,
     pub(crate) knobs: StreamKnobs,
     pub(crate) recording: Option<PathBuf>,
     pub(crate) news: mpsc::UnboundedSender<Order>,
+    pub(crate) figures: Figures,
     /// Becomes true when the host wants the stream to end.
     pub(crate) ends: Arc<AtomicBool>,
 }
@@ -42,7 +44,6 @@ pub(crate) struct StreamKnobs {
     pub(crate) hold_ms: u32,
     pub(crate) queue_ms: u32,
     pub(crate) no_media_ms: u32,
-    pub(crate) agent_connect: Duration,
     /// How long a stream may be open before it begins.
     pub(crate) start: Duration,
 }
@@ -52,6 +53,8 @@ pub(crate) struct StreamKnobs {
 pub(crate) enum StreamNews {
     /// Audio flows, of the call that the provider knows by this id where the stream says so.
     Opened { provider_id: Option<String> },
+    /// Another agent than the first, or the first once more, goes on with the call.
+    Agent { entrance: &'static str },
     /// The caller pressed a key. Which one is between caller and agent.
     Dtmf,
     /// It is over.
@@ -81,12 +84,18 @@ pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
 
 struct Running {
     wire: Wire,
+    wire_in: Format,
     link: Link,
+    cast: Cast,
+    /// Who comes after an agent that was lost.
+    coming: Option<Coming>,
     session: Session,
     tape: Option<Tape>,
     call: GuestCall,
     news: mpsc::UnboundedSender<Order>,
     ends: Arc<AtomicBool>,
+    figures: Figures,
+    beats: u32,
     metrics: Metrics,
     end: Option<StreamEnd>,
     bad: u64,
@@ -95,7 +104,7 @@ struct Running {
 }
 
 impl Running {
-    async fn begin(order: StreamOrder, desk: &Desk) -> Result<Self, StreamEnd> {
+    async fn begin(mut order: StreamOrder, desk: &Desk) -> Result<Self, StreamEnd> {
         let failed = |error: std::io::Error| StreamEnd::Provider(error.to_string());
         order.socket.set_nodelay(true).map_err(failed)?;
         let socket = TcpStream::from_std(order.socket).map_err(failed)?;
@@ -114,9 +123,8 @@ impl Running {
                 return Err(end);
             }
         };
-        let patience = order.knobs.agent_connect;
-        let link = match jackfield_agents::connect(&order.connector, &order.start, wire_in, patience).await {
-            Ok(link) => link,
+        let Entered { link, ambient, entrance } = match order.cast.enter(wire_in).await {
+            Ok(entered) => entered,
             Err(error) => {
                 wire.close("agent unreachable").await;
                 return Err(StreamEnd::AgentUnreachable(error.to_string()));
@@ -125,21 +133,29 @@ impl Running {
         let config = session_config(&setup, &link, order.knobs, order.recording.is_some())?;
         let tape = order.recording.map(|path| desk.recorder.record(path, config.wire_in.rate));
         let now = desk.began.elapsed();
-        let session = Session::new(config, now).ok_or(StreamEnd::Session(EndReason::Unplayable))?;
+        let mut session = Session::new(config, now).ok_or(StreamEnd::Session(EndReason::Unplayable))?;
+        session.ambient(ambient);
+        session.elastic(!link.is_steady());
         wire.unread = 0;
         let mut running = Self {
             wire,
+            wire_in,
             link,
+            cast: order.cast,
+            coming: None,
             session,
             tape,
             call: order.call,
             news: order.news,
             ends: order.ends,
+            figures: order.figures,
+            beats: 0,
             metrics: desk.metrics.clone(),
             end: None,
             bad,
             _pin: order.pin,
         };
+        running.entered(entrance);
         first.into_iter().for_each(|event| running.event(now, event));
         Ok(running)
     }
@@ -153,10 +169,12 @@ impl Running {
                     self.metrics.beat(due.elapsed() > BEAT / 2);
                     let input = if self.ends.load(Ordering::Acquire) { Input::HangUp } else { Input::Tick };
                     self.session.handle(desk.began.elapsed(), input);
+                    self.tell_figures();
                     Ok(())
                 }
                 heard = self.wire.hear() => heard.map(|heard| self.heard(desk.began.elapsed(), heard)),
                 said = self.link.next() => { self.said(desk.began.elapsed(), said); Ok(()) }
+                came = arrival(&mut self.coming) => { self.came(desk.began.elapsed(), came); Ok(()) }
             };
             if let Err(broken) = outcome.and_then(|()| self.settle(desk)) {
                 self.stop(end_of(broken));
@@ -222,6 +240,7 @@ impl Running {
             }
             FromAgent::Dtmf(digits) => self.session.handle(now, Input::AgentDtmf(digits)),
             FromAgent::HangUp { after_playout } => self.session.handle(now, Input::AgentHangUp { after_playout }),
+            FromAgent::Closed { normal: false } if self.is_succeeded() => {}
             FromAgent::Closed { normal } => self.session.handle(now, Input::AgentClosed { normal }),
             // Nobody asks for the words yet.
             FromAgent::Transcript { .. } => {}
@@ -229,6 +248,37 @@ impl Running {
                 self.bad += 1;
                 tracing::debug!(call = self.call.id, what, "an agent's message was refused");
             }
+        }
+    }
+
+    /// An agent was lost: is there somebody to go on with the call?
+    fn is_succeeded(&mut self) -> bool {
+        self.coming = self.cast.succeed(self.wire_in);
+        self.coming.is_some()
+    }
+
+    fn came(&mut self, now: Duration, came: Result<Entered, AgentError>) {
+        let Entered { link, ambient, entrance } = match came {
+            Ok(came) => came,
+            Err(error) => {
+                tracing::warn!(call = self.call.id, %error, "nobody goes on with the call");
+                return self.session.handle(now, Input::AgentClosed { normal: false });
+            }
+        };
+        let AgentAudio { to_agent, from_agent } = link.audio();
+        if !self.session.another_agent(to_agent, from_agent, link.is_remote()) {
+            return self.session.handle(now, Input::AgentClosed { normal: false });
+        }
+        self.session.ambient(ambient);
+        self.session.elastic(!link.is_steady());
+        self.link = link;
+        self.entered(entrance);
+    }
+
+    fn entered(&self, entrance: Entrance) {
+        if entrance != Entrance::First {
+            let news = StreamNews::Agent { entrance: entrance.as_str() };
+            self.news.send(Order::Stream(Box::new(news))).ok();
         }
     }
 
@@ -246,7 +296,14 @@ impl Running {
     fn pass_on(&mut self) -> Result<(), Broken> {
         while let Some(output) = self.session.poll_output() {
             match output {
-                Output::Wire(command) => self.wire.say(command)?,
+                Output::Wire(WireCommand::Mark(id)) => {
+                    if !self.wire.say(WireCommand::Mark(id.clone()))? {
+                        self.session.mark_untold(&id);
+                    }
+                }
+                Output::Wire(command) => {
+                    self.wire.say(command)?;
+                }
                 Output::Agent(message) => self.link.send(for_agent(message, self.session.heard_ms())),
                 Output::Record { caller, agent } => {
                     if let Some(tape) = &mut self.tape {
@@ -260,6 +317,22 @@ impl Running {
         Ok(())
     }
 
+    /// Once a second.
+    fn tell_figures(&mut self) {
+        self.beats += 1;
+        if self.beats.is_multiple_of(50) {
+            self.figures.set(&self.stats(), self.session.heard_ms());
+        }
+    }
+
+    /// The session's, and what was lost around it.
+    fn stats(&self) -> Stats {
+        let mut stats = self.session.stats().clone();
+        stats.bad += self.bad;
+        stats.dropped += self.wire.unread + self.link.lost() + self.tape.as_ref().map_or(0, |tape| tape.lost);
+        stats
+    }
+
     /// The first reason is the reason.
     fn stop(&mut self, end: StreamEnd) {
         self.end.get_or_insert(end);
@@ -268,14 +341,22 @@ impl Running {
     async fn finish(mut self) -> (StreamEnd, Stats, u64) {
         let end = self.end.take().unwrap_or_else(|| StreamEnd::Provider("ended".to_owned()));
         self.link.send(ToAgent::Stop { reason: word(&end).to_owned() });
-        let mut stats = self.session.stats().clone();
-        stats.bad += self.bad;
-        stats.dropped += self.wire.unread + self.link.lost() + self.tape.as_ref().map_or(0, |tape| tape.lost);
+        let stats = self.stats();
         let heard_ms = self.session.heard_ms();
         drop(self.tape.take());
         self.wire.close("call over").await;
         (end, stats, heard_ms)
     }
+}
+
+/// The agent that is on its way, if one is.
+async fn arrival(coming: &mut Option<Coming>) -> Result<Entered, AgentError> {
+    let came = match coming {
+        Some(agent) => agent.await,
+        None => std::future::pending().await,
+    };
+    *coming = None;
+    came
 }
 
 /// Waits until the stream says what it carries, or carries something. With it comes how much made no sense before.
@@ -327,6 +408,7 @@ fn session_config(
         hold_ms,
         queue_ms: knobs.queue_ms,
         no_media_ms: knobs.no_media_ms,
+        feed: link.is_remote(),
         record,
     })
 }

@@ -74,8 +74,8 @@ impl Wire {
         }
     }
 
-    /// Says something to the provider, without ever waiting for it.
-    pub(crate) fn say(&mut self, command: WireCommand) -> Result<(), Broken> {
+    /// Says something to the provider, without ever waiting for it. False when the provider has no word for it.
+    pub(crate) fn say(&mut self, command: WireCommand) -> Result<bool, Broken> {
         let command = match command {
             WireCommand::Audio(payload) => MediaCommand::Audio(payload),
             WireCommand::Mark(name) => MediaCommand::Mark(name),
@@ -86,10 +86,11 @@ impl Wire {
             Ok(messages) => messages,
             Err(fault) => {
                 tracing::debug!(?fault, "the plugin cannot say that to the provider");
-                return Ok(());
+                return Ok(false);
             }
         };
-        messages.into_iter().try_for_each(|message| self.send(message))
+        let told = !messages.is_empty();
+        messages.into_iter().try_for_each(|message| self.send(message)).map(|()| told)
     }
 
     fn send(&mut self, message: GuestMessage) -> Result<(), Broken> {

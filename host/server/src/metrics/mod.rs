@@ -61,6 +61,8 @@ struct Streams {
     underruns: AtomicU64,
     late: AtomicU64,
     flushes: AtomicU64,
+    concealed: AtomicU64,
+    filled: AtomicU64,
     beats: AtomicU64,
     late_beats: AtomicU64,
 }
@@ -140,6 +142,8 @@ impl Metrics {
             (&streams.underruns, stats.underruns),
             (&streams.late, stats.late),
             (&streams.flushes, stats.flushes),
+            (&streams.concealed, stats.concealed),
+            (&streams.filled, stats.filled),
         ] {
             counter.fetch_add(more, Ordering::Relaxed);
         }
@@ -227,8 +231,9 @@ impl Metrics {
     }
 
     fn render_audio(&self, page: &mut Exposition) {
-        let Streams { ended, frames_in, frames_out, bad, dropped, underruns, late, flushes, beats, late_beats } =
-            &self.0.streams;
+        let streams = &self.0.streams;
+        let Streams { ended, frames_in, frames_out, bad, dropped, underruns, late, flushes, beats, late_beats, .. } =
+            streams;
         let refused = &self.0.refused_media;
         for (name, help, counter) in [
             ("sockets_refused_total", "Media sockets with a used, expired or made-up token.", refused),
@@ -240,6 +245,8 @@ impl Metrics {
             ("underruns_total", "Times that an agent's audio ran dry in mid-sentence.", underruns),
             ("frames_late_total", "Frames sent after their time.", late),
             ("flushes_total", "Times that a caller interrupted.", flushes),
+            ("frames_concealed_total", "Frames of short holes towards agents.", &streams.concealed),
+            ("frames_filled_total", "Frames of silence towards agents, in longer holes.", &streams.filled),
             ("beats_total", "Beats of 20 ms that streams heard.", beats),
             ("beats_late_total", "Beats heard more than 10 ms late.", late_beats),
         ] {
