@@ -1,4 +1,4 @@
-//! The limit: a WebSocket echo that does nothing else.
+//! The limit: a WebSocket echo that does nothing else. It serves as a bot too.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ async fn echo(socket: TcpStream) -> Result<()> {
     let mut socket = tokio_tungstenite::accept_async(socket).await?;
     while let Some(message) = socket.next().await {
         let message = message?;
-        if message.is_text() {
+        if message.is_text() || message.is_binary() {
             socket.send(message).await?;
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::load::{Destination, LoadStream};
@@ -21,21 +22,26 @@ pub(super) struct Crowd {
 
 impl Crowd {
     pub(super) async fn gather() -> Result<Self> {
-        Self::gather_at(HostOptions::new()?).await
+        Self::gather_at(HostOptions::new()?, &json!({ "name": "agent", "connector": "echo" })).await
+    }
+
+    /// Calls go to this agent.
+    pub(super) async fn gather_for(agent: &Value) -> Result<Self> {
+        Self::gather_at(HostOptions::new()?, agent).await
     }
 
     /// Calls are recorded.
     pub(super) async fn gather_recorded() -> Result<Self> {
-        Self::gather_at(HostOptions::new()?.recording()).await
+        Self::gather_at(HostOptions::new()?.recording(), &json!({ "name": "agent", "connector": "echo" })).await
     }
 
-    async fn gather_at(options: HostOptions) -> Result<Self> {
+    async fn gather_at(options: HostOptions, agent: &Value) -> Result<Self> {
         let options = options
             .with_settings("[limits]\ncalls = 1000000\nconnections_per_address = 100000\n[log]\nlevel = \"warn\"\n");
         let host = options.start()?;
         let (api, account) = (host.api()?, Account::fresh());
         let configuration = api.add_twilio("bench", &account.sid, &account.token).await?;
-        let agent = api.add_agent("echo", None).await?;
+        let agent = api.create("agents", agent).await?;
         api.add_number(NUMBER, &configuration, Some(&agent)).await?;
         let carrier = Arc::new(Carrier::keeping_connections(host.gateway(), account)?);
         Ok(Self { host, api, carrier })
