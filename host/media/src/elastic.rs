@@ -18,6 +18,8 @@ const HIGHEST: u32 = 400;
 const LOWEST: u32 = 80;
 /// Samples below this peak are a pause: -42 dB.
 const QUIET: u16 = 256;
+/// After a frame without a period, the next ones are most likely none better.
+const REST: u32 = 5;
 /// Two periods have to be so much alike that one may be repeated.
 const ALIKE: f64 = 0.6;
 
@@ -27,6 +29,8 @@ pub(crate) struct Elastic {
     /// Played, and not made use of yet.
     played: Duration,
     paused: Duration,
+    /// Frames until a period is looked for again: to look costs more than all else that is done with a frame.
+    rest: u32,
     /// Added in all.
     added: Duration,
 }
@@ -39,16 +43,21 @@ impl Elastic {
             self.paused = Duration::ZERO;
             return None;
         }
-        let samples = format.decode(ahead);
-        let first = samples.get(..frame / format.width())?;
-        if first.iter().all(|sample| sample.unsigned_abs() < QUIET) {
-            return self.longer_pause(format, ahead, ahead.get(..frame)?);
+        let first = ahead.get(..frame)?;
+        if format.decode(first).iter().all(|sample| sample.unsigned_abs() < QUIET) {
+            return self.longer_pause(format, ahead, first);
         }
-        if level >= LOW {
+        self.rest = self.rest.saturating_sub(1);
+        // The shortest period there is has to fit, too.
+        let least = Duration::from_secs(1) / HIGHEST * STRETCH;
+        if level >= LOW || self.rest > 0 || self.played < least {
             return None;
         }
-        let drawn = self.drawn_out(format, &samples)?;
-        Some(format.encode(&drawn))
+        let drawn = self.drawn_out(format, &format.decode(ahead));
+        if drawn.is_none() {
+            self.rest = REST;
+        }
+        drawn.map(|drawn| format.encode(&drawn))
     }
 
     /// So much was played.
