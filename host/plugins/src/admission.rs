@@ -132,7 +132,9 @@ impl Checker<'_> {
             }
         }
         let counted = self.limits.counted;
-        let work = tokio::task::spawn_blocking(move || engine::compiling(counted)?.precompile_component(&bytes));
+        let work = tokio::task::spawn_blocking(move || {
+            stepping_back(|| engine::compiling(counted)?.precompile_component(&bytes))
+        });
         let code = tokio::time::timeout(COMPILE_LIMIT, work)
             .await
             .map_err(|_| {
@@ -195,6 +197,20 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `code` was made by `precompile_component` a moment ago in this process, or was read from the cache and
     // carries a MAC under this host's key over exactly these bytes, this plugin and this engine's compatibility hash.
     unsafe { Component::deserialize(engine, code) }
+}
+
+/// Does heavy work on a thread of its own that takes what time the others leave: audio above all. It ends with the work,
+/// since no thread may raise its priority again.
+fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = std::thread::scope(|scope| {
+        let heavy = scope.spawn(|| {
+            // Where it cannot be lowered, the work is done as before.
+            rustix::process::nice(19).ok();
+            work()
+        });
+        heavy.join()
+    });
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// What later parts of the host take for granted about a description.
