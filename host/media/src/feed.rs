@@ -37,6 +37,12 @@ impl Feed {
         self.began.get_or_insert(now);
     }
 
+    /// The agent's clock begins now: another one came, who heard nothing of what was before.
+    pub(crate) fn catch_up(&mut self, now: Duration) {
+        self.fed = self.since(now);
+        self.last.clear();
+    }
+
     /// Time since the stream began.
     pub(crate) fn since(&self, now: Duration) -> Duration {
         now.saturating_sub(self.began.unwrap_or(now))

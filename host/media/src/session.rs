@@ -294,11 +294,12 @@ impl Session {
 
     /// Another agent goes on with the call. What the one before had said is still heard. False for formats that cannot be
     /// carried.
-    pub fn another_agent(&mut self, to_agent: Format, from_agent: Format, feed: bool) -> bool {
+    pub fn another_agent(&mut self, now: Duration, to_agent: Format, from_agent: Format, feed: bool) -> bool {
         let changed = SessionConfig { to_agent, from_agent, feed, ..self.config };
         let Some((inward, outward)) = converters(&changed) else { return false };
         self.playout.append(&self.outward.drain());
         (self.inward, self.outward, self.config) = (inward, outward, changed);
+        self.feed.catch_up(now);
         true
     }
 

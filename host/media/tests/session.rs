@@ -542,3 +542,22 @@ fn a_bot_that_stands_still_for_60_ms_of_every_second_is_not_heard_to() {
     assert_eq!(after, 0, "{healed} ms were added");
     assert!(healed > 400, "{healed}");
 }
+
+#[test]
+fn another_agent_hears_from_now_on_and_what_the_first_one_said_is_still_heard() {
+    let mut session = started(config());
+    session.handle(ms(0), Input::AgentAudio(&speech(10)));
+    tick(&mut session, 5_000);
+    assert!(session.another_agent(ms(5_000), L16, L16, true));
+    let (mut heard, mut said) = (0, 0);
+    for index in 251..=300u64 {
+        session.handle(ms(index * 20), Input::WireAudio { payload: &[0x55; 160], sequence: None });
+        let outputs = tick(&mut session, index * 20);
+        said += audio(&outputs).len();
+        let is_agents =
+            |output: &&Output| matches!(output, Output::Agent(AgentMessage::Audio(audio)) if audio.len() == 320);
+        heard += outputs.iter().filter(is_agents).count();
+    }
+    assert_eq!(heard, 50, "nothing is made up for the five seconds before");
+    assert!(said >= 5, "{said} frames of the first agent were left");
+}

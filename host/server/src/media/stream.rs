@@ -266,7 +266,7 @@ impl Running {
             }
         };
         let AgentAudio { to_agent, from_agent } = link.audio();
-        if !self.session.another_agent(to_agent, from_agent, link.is_remote()) {
+        if !self.session.another_agent(now, to_agent, from_agent, link.is_remote()) {
             return self.session.handle(now, Input::AgentClosed { normal: false });
         }
         self.session.ambient(ambient);

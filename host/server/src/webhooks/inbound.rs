@@ -60,6 +60,7 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
                     app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
                 }
             }
+            Event::Proceed(_) if !genuine.repeated => app.sockets().happened(app, &genuine.configuration, event),
             Event::Message(notice) if !genuine.repeated => bot::wrote(app, &genuine.configuration, notice),
             Event::Desk(event) if !genuine.repeated => bot::happened(app, &genuine.configuration, event),
             _ => {}
