@@ -40,7 +40,8 @@ impl std::fmt::Debug for DialRequest {
     }
 }
 
-/// Twice the time of a connection: the handshake is one more way there and back, and TLS two.
+/// In times of a connection, which is one way there and back: TLS takes up to two, the upgrade one, and one is for a slow
+/// service.
 const HANDSHAKES: u32 = 4;
 
 impl Egress {

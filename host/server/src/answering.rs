@@ -127,15 +127,25 @@ pub(crate) fn say(text: &str) -> Action {
 }
 
 /// A call that the host has no row of, as a plugin may see it.
-pub(crate) fn stranger(incoming: &Incoming) -> GuestCall {
+pub(crate) fn stranger(provider_id: &str) -> GuestCall {
     GuestCall {
         id: String::new(),
-        provider_id: incoming.provider_id.clone(),
+        provider_id: provider_id.to_owned(),
         direction: Direction::Inbound,
+        from: String::new(),
+        to: String::new(),
+        memo: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+/// The same of a call that was announced.
+pub(crate) fn caller(incoming: &Incoming) -> GuestCall {
+    GuestCall {
         from: incoming.from.clone(),
         to: incoming.to.clone(),
         memo: incoming.memo.clone(),
-        extra: Vec::new(),
+        ..stranger(&incoming.provider_id)
     }
 }
 

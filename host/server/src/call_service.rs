@@ -11,7 +11,7 @@ use jackfield_egress::Egress;
 use jackfield_plugins::types::{Ability, Fault, PlaceRequest, Placed, StatusUpdate, StreamAction};
 use jackfield_plugins::{Generation, Pin, PluginHost};
 use jackfield_store::{
-    Agent, Call, CallChange, Configuration, Directory, MediaGrant, NewCall, Shared, Store, StoreError,
+    ANY_NUMBER, Agent, Call, CallChange, Configuration, Directory, MediaGrant, NewCall, Shared, Store, StoreError,
 };
 
 use crate::account::{account_of, guest_call};
@@ -25,6 +25,7 @@ use crate::outbound::WayOut;
 use crate::rollout::Rollout;
 use crate::settings::ServerSettings;
 use crate::sign_ins::SignIns;
+use crate::token;
 
 /// How long an order is tried before whoever gave it hears that the provider is busy.
 const PLACE_PATIENCE: Duration = Duration::from_secs(5);
@@ -207,7 +208,7 @@ impl CallService {
     /// Points a number at this host, or away from it. Returns the provider's warnings.
     pub async fn bind_number(&self, number_id: &str, bound: bool) -> Result<Vec<String>, CallProblem> {
         let number = self.board.store.get_number(number_id).await?;
-        if number.number == "*" {
+        if number.number == ANY_NUMBER {
             return Err(CallProblem::Invalid("`*` stands for every number: bind those that are meant".to_owned()));
         }
         let webhook = format!(
@@ -267,12 +268,14 @@ impl CallService {
 
     /// Where the provider shall send a call's audio: a new one-use token each time.
     pub(crate) async fn stream_action(&self, call: &Call) -> Result<StreamAction, String> {
-        let mut secret = [0u8; 32];
-        getrandom::fill(&mut secret).map_err(|error| error.to_string())?;
-        let token = hex::encode(secret);
+        let token = token::fresh()?;
         let grant = MediaGrant { call_id: call.id.clone() };
         let lasting = self.board.settings.limits.media_token();
-        self.board.shared.put_media_grant(digest(&token), grant, lasting).await.map_err(|error| error.to_string())?;
+        self.board
+            .shared
+            .put_media_grant(token::digest(&token), grant, lasting)
+            .await
+            .map_err(|error| error.to_string())?;
         let public = self.board.settings.public_url.trim_end_matches('/');
         let socket = public.replacen("http", "ws", 1);
         Ok(StreamAction {
@@ -284,7 +287,7 @@ impl CallService {
 
     /// Spends a media token.
     pub(crate) async fn take_stream(&self, token: &str) -> Option<TakenStream> {
-        let grant = self.board.shared.take_media_grant(digest(token)).await.ok()??;
+        let grant = self.board.shared.take_media_grant(token::digest(token)).await.ok()??;
         self.registry.get(&grant.call_id)?.claim_stream()
     }
 
@@ -666,14 +669,6 @@ fn stored(call: &Call) -> Stored {
         began: unsigned(call.created_at),
         answered_at: call.answered_at.map(unsigned),
     }
-}
-
-/// Tokens are kept as digests, so that whoever reads the shared state cannot use them.
-fn digest(token: &str) -> [u8; 32] {
-    let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
 }
 
 fn unsigned(stamp: i64) -> u64 {

@@ -22,6 +22,7 @@ mod sign_ins;
 mod sockets;
 #[cfg(test)]
 mod testing;
+mod token;
 mod webhooks;
 
 use std::ops::Deref;

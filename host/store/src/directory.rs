@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::model::{Agent, Configuration, PhoneNumber};
 
-/// Stands for every number that has no entry of its own.
-const ANY: &str = "*";
+/// Stands for every number of a configuration that has no entry of its own.
+pub const ANY_NUMBER: &str = "*";
 
 /// A snapshot. A new one takes its place after each change.
 #[derive(Debug, Default)]
@@ -51,12 +51,16 @@ impl Directory {
 
     /// What answers calls to a number: its own entry, or the one for all that have none.
     pub fn called(&self, configuration: &str, number: &str) -> Option<&PhoneNumber> {
-        self.number(configuration, number).or_else(|| self.number(configuration, ANY))
+        self.number(configuration, number).or_else(|| self.number(configuration, ANY_NUMBER))
     }
 
     /// A configuration's numbers, in order, that calls can be made from.
     pub fn numbers_of(&self, configuration: &str) -> impl Iterator<Item = &PhoneNumber> {
-        self.numbers.get(configuration).into_iter().flat_map(BTreeMap::values).filter(|number| number.number != ANY)
+        self.numbers
+            .get(configuration)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|number| number.number != ANY_NUMBER)
     }
 
     /// The agent with that id.

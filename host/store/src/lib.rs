@@ -20,7 +20,7 @@ mod sign_ins;
 mod store;
 mod writer;
 
-pub use directory::Directory;
+pub use directory::{ANY_NUMBER, Directory};
 pub use error::StoreError;
 pub use ids::new_id;
 pub use keyring::{Keyring, KeyringError};

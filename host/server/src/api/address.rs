@@ -1,13 +1,12 @@
 //! Numbers and addresses that operators type.
 
-use super::Problem;
+use jackfield_store::ANY_NUMBER;
 
-/// Stands for every number of a configuration that has no entry of its own.
-const ANY: &str = "*";
+use super::Problem;
 
 /// What calls come in by: a number, an address, or `*` for all the others.
 pub(crate) fn called(field: &str, typed: &str) -> Result<String, Problem> {
-    if typed.trim() == ANY { Ok(ANY.to_owned()) } else { canonical(field, typed) }
+    if typed.trim() == ANY_NUMBER { Ok(ANY_NUMBER.to_owned()) } else { canonical(field, typed) }
 }
 
 /// One form for each number: E.164 with `+`, or a SIP address or extension as it is.

@@ -14,6 +14,7 @@ use super::{Kind, Problem};
 use crate::App;
 use crate::http::{Client, bucket};
 use crate::settings::Limits;
+use crate::token;
 
 /// The digest of the admin token, and who was wrong about it how often.
 #[derive(Debug)]
@@ -24,14 +25,7 @@ pub struct Admin {
 
 /// What is kept of an admin token: its SHA-256.
 pub fn digest_of_token(token: &str) -> [u8; 32] {
-    digest_of_bytes(token.as_bytes())
-}
-
-pub(crate) fn digest_of_bytes(bytes: &[u8]) -> [u8; 32] {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
+    token::digest(token)
 }
 
 impl Admin {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::auth::digest_of_bytes;
 use super::{Kind, Problem};
+use crate::token::digest;
 
 /// How long an answer can be asked for again.
 const KEPT: Duration = Duration::from_secs(12 * 60 * 60);
@@ -41,7 +41,7 @@ impl Answered {
     /// The place for the answer to this order; none without a key.
     pub(crate) fn slot(&self, headers: &HeaderMap, order: &[u8], now: Instant) -> Result<Option<Slot>, Problem> {
         let Some(key) = key(headers)? else { return Ok(None) };
-        let order = digest_of_bytes(order);
+        let order = digest(order);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST {
             entries.retain(|_, entry| entry.until > now);

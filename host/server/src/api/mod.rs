@@ -20,6 +20,7 @@ mod probes;
 mod problem;
 mod providers;
 mod routes;
+mod sign_ins;
 #[cfg(test)]
 mod tests;
 

@@ -5,9 +5,9 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{Kind, Problem, agents, auth, calls, configurations, numbers, plugins, probes, providers};
+use super::{Kind, Problem, agents, auth, calls, configurations, numbers, plugins, probes, providers, sign_ins};
 use crate::media::socket;
-use crate::{App, sign_ins, webhooks};
+use crate::{App, webhooks};
 
 /// The API in OpenAPI's words.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");

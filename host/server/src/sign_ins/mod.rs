@@ -6,7 +6,6 @@
 //! token at once, one asks for it; a provider that is out of order costs nobody their sign-in.
 
 mod exchange;
-mod page;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,9 +17,8 @@ use jackfield_store::{Configuration, Secret, Shared, SignIn, SignInFlow, Store, 
 
 use crate::clock::now_ms;
 use crate::outbound::grants_of;
+use crate::token;
 use exchange::{Exchange, Tokens};
-
-pub(crate) use page::come_back;
 
 /// How long somebody may take from the link to the sign-in.
 const FLOW: Duration = Duration::from_secs(300);
@@ -92,14 +90,14 @@ impl SignIns {
 
     /// The link by which a person signs in.
     pub(crate) async fn begin(&self, client: &Client, person: &str) -> Result<String, String> {
-        let (state, verifier) = (random()?, client.terms.pkce.then(random).transpose()?);
+        let (state, verifier) = (token::fresh()?, client.terms.pkce.then(token::fresh).transpose()?);
         let link = self.link(client, &state, verifier.as_deref())?;
         let flow = SignInFlow {
             configuration_id: client.configuration.id.clone(),
             person: person.to_owned(),
             verifier: verifier.map(Secret::from),
         };
-        let kept = self.0.shared.put_sign_in_flow(digest(&state), flow, FLOW).await;
+        let kept = self.0.shared.put_sign_in_flow(token::digest(&state), flow, FLOW).await;
         kept.map_err(|error| error.to_string())?;
         Ok(link)
     }
@@ -122,13 +120,13 @@ impl SignIns {
     }
 
     /// Who set out with that `state`. It is spent from here on.
-    async fn returning(&self, state: &str) -> Result<SignInFlow, Failed> {
-        let flow = self.0.shared.take_sign_in_flow(digest(state)).await;
+    pub(crate) async fn returning(&self, state: &str) -> Result<SignInFlow, Failed> {
+        let flow = self.0.shared.take_sign_in_flow(token::digest(state)).await;
         flow.map_err(|error| Failed::Store(error.to_string()))?.ok_or(Failed::UnknownState)
     }
 
     /// Exchanges a code, if it is the person's who set out.
-    async fn finish(&self, client: &Client, flow: &SignInFlow, code: &str) -> Result<SignIn, Failed> {
+    pub(crate) async fn finish(&self, client: &Client, flow: &SignInFlow, code: &str) -> Result<SignIn, Failed> {
         let exchange = self.exchange(client);
         let now = now_ms();
         let tokens = exchange.code(code, flow.verifier.as_ref()).await.map_err(Failed::NotExchanged)?;
@@ -248,21 +246,6 @@ fn scopes(typed: &str) -> String {
         _ => typed,
     };
     list.split([' ', ',', '\n']).filter(|scope| !scope.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// 256 bits.
-fn random() -> Result<String, String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(hex::encode(bytes))
-}
-
-/// Kept in the place of a `state`: whoever reads the shared state cannot use it.
-fn digest(state: &str) -> [u8; 32] {
-    let digest = ring::digest::digest(&ring::digest::SHA256, state.as_bytes());
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
 }
 
 #[cfg(test)]

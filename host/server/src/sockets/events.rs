@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_calls::{Ended, Input};
-use jackfield_plugins::types::{Action, Call as GuestCall, Direction, Event, Incoming, RejectReason};
+use jackfield_plugins::types::{Action, Event, Incoming, RejectReason};
 use jackfield_store::{Call, Configuration};
 
 use super::lanes::Work;
 use crate::App;
 use crate::account::guest_call;
-use crate::answering::{self, Answer, patiently};
+use crate::answering::{self, Answer, patiently, stranger};
 use crate::live::provider::Provider;
 
 /// An event may overtake the answer to the order that placed its call, which brings the provider's id.
@@ -50,20 +50,19 @@ pub(super) async fn act(work: Work) {
 async fn come_in(app: &App, configuration: Arc<Configuration>, incoming: &Incoming) -> Result<(), String> {
     let generation = app.plugins.current(&configuration.provider).ok_or("its plugin is not loaded")?;
     let directory = app.store.directory();
-    let stranger = answering::stranger(incoming);
+    let caller = answering::caller(incoming);
     let told = answering::admit(app, &generation, &configuration, &directory, incoming).await;
     let told = told.unwrap_or_else(|why| {
         tracing::warn!(configuration = configuration.id, %why, "a call could not be let in");
         Answer { call: None, action: Action::Reject(RejectReason::Other("congestion".to_owned())), again: false }
     });
-    answering::command(app, app.calls.provider_of(generation, configuration), told, stranger);
+    answering::command(app, app.calls.provider_of(generation, configuration), told, caller);
     Ok(())
 }
 
 /// Somebody picked up a call of ours.
 async fn answered(app: &App, configuration: &Arc<Configuration>, provider_id: &str) -> Result<(), String> {
     let found = find(app, configuration, provider_id).await?;
-    let stranger = stranger(provider_id);
     let (provider, action) = match &found {
         Some(call) if call.ended_at.is_none() && !app.calls.ending(&call.id) => {
             app.calls.answered_by_provider(&call.id).await?;
@@ -73,7 +72,7 @@ async fn answered(app: &App, configuration: &Arc<Configuration>, provider_id: &s
         // Nobody waits for it any more.
         other => (provider(app, configuration, other.as_ref()).await?, Action::HangUp),
     };
-    answering::command(app, provider, Answer { call: found, action, again: false }, stranger);
+    answering::command(app, provider, Answer { call: found, action, again: false }, stranger(provider_id));
     Ok(())
 }
 
@@ -112,17 +111,4 @@ async fn find(app: &App, configuration: &Configuration, provider_id: &str) -> Re
         tokio::time::sleep(pause).await;
     }
     Ok(None)
-}
-
-/// A call that the host has no row of.
-fn stranger(provider_id: &str) -> GuestCall {
-    GuestCall {
-        id: String::new(),
-        provider_id: provider_id.to_owned(),
-        direction: Direction::Inbound,
-        from: String::new(),
-        to: String::new(),
-        memo: Vec::new(),
-        extra: Vec::new(),
-    }
 }

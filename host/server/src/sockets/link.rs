@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use jackfield_egress::{EgressError, Socket};
-use jackfield_plugins::types::{Endpoint, Fault};
+use jackfield_plugins::types::{Account, Endpoint, Fault};
 use jackfield_plugins::{Generation, SocketGuest};
 use jackfield_store::Configuration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -115,6 +115,7 @@ impl Link {
         let settings = &self.app.settings.sockets;
         let mut ping_at = Instant::now() + settings.ping();
         let mut pong_by = None;
+        let account = account_of(&self.configuration);
         loop {
             let message = tokio::select! {
                 message = socket.next() => message,
@@ -133,18 +134,23 @@ impl Link {
             if pong_by.take().is_some() {
                 ping_at = Instant::now() + settings.ping();
             }
-            if let Err(end) = self.all_that_wait(&mut socket, message) {
+            if let Err(end) = self.all_that_wait(&account, &mut socket, message) {
                 return end;
             }
         }
     }
 
     /// Reads a message, and those that came with it, with one guest.
-    fn all_that_wait(&self, socket: &mut Socket, first: Option<Result<Message, Error>>) -> Result<(), End> {
+    fn all_that_wait(
+        &self,
+        account: &Account,
+        socket: &mut Socket,
+        first: Option<Result<Message, Error>>,
+    ) -> Result<(), End> {
         let (mut guest, mut next) = (None, Some(first));
         while let Some(message) = next {
             match message {
-                Some(Ok(Message::Text(text))) => self.message(&mut guest, &text)?,
+                Some(Ok(Message::Text(text))) => self.message(account, &mut guest, &text)?,
                 Some(Ok(Message::Binary(_))) => self.app.metrics.socket_message(SocketMessage::Malformed),
                 Some(Ok(Message::Close(_))) | None => return Err(End::Failed("the provider closed it".to_owned())),
                 Some(Ok(_)) => {}
@@ -155,12 +161,12 @@ impl Link {
         Ok(())
     }
 
-    fn message(&self, guest: &mut Option<SocketGuest>, text: &str) -> Result<(), End> {
+    fn message(&self, account: &Account, guest: &mut Option<SocketGuest>, text: &str) -> Result<(), End> {
         let metrics = &self.app.metrics;
         if guest.is_none() {
             *guest = self.generation()?.socket().ok();
         }
-        let read = guest.as_mut().map(|guest| guest.read(&account_of(&self.configuration), text, now_for_guests()));
+        let read = guest.as_mut().map(|guest| guest.read(account, text, now_for_guests()));
         match read {
             Some(Ok(Ok(events))) => {
                 metrics.socket_message(SocketMessage::Read);

@@ -80,7 +80,7 @@ async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<R
     let told = admitted.map_err(|why| Refused::Unavailable(why.to_string()))?;
     if answering::by_command(&generation) {
         let provider = app.calls.provider_of(generation, configuration);
-        answering::command(app, provider, told, answering::stranger(&incoming));
+        answering::command(app, provider, told, answering::caller(&incoming));
         return answer::checked(genuine.reply(None, &Action::Acknowledge)?);
     }
     let call = told.call.as_ref().map(guest_call);

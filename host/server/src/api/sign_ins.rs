@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{Client, Failed};
+use crate::sign_ins::{Client, Failed};
 use crate::{App, bot};
 
 /// What a provider sends along.
