@@ -15,6 +15,7 @@ pub mod echo;
 pub mod host_process;
 pub mod hostile;
 pub mod http;
+pub mod object_store;
 pub mod place;
 pub mod speech;
 pub mod telnyx_rest;

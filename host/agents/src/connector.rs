@@ -341,6 +341,7 @@ pub(crate) mod tests {
                 protocol.read(now, Message::Text(String::from_utf8_lossy(&bytes).into_owned()));
                 protocol.read(now, Message::Binary(bytes));
                 protocol.tell(now, ToAgent::Cleared { heard_ms: round });
+                protocol.tell(now, ToAgent::BargeIn { heard_ms: round });
                 protocol.wake(now);
             }
         }

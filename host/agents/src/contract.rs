@@ -67,7 +67,12 @@ pub enum ToAgent {
         /// Heard by now.
         heard_ms: u64,
     },
-    /// The answer to each `Clear`; also when the host cuts by itself.
+    /// The host heard the caller speak into the agent's words, and cut them.
+    BargeIn {
+        /// Heard when they were cut.
+        heard_ms: u64,
+    },
+    /// The answer to each `Clear`.
     Cleared {
         /// Heard when it was cut.
         heard_ms: u64,

@@ -3,6 +3,7 @@
 //! Each protocol is a state machine behind one contract and knows no socket; one place drives the sockets of all.
 
 mod ambience;
+mod barge_in;
 mod builtin;
 mod connector;
 mod contract;
@@ -21,6 +22,7 @@ mod twilio;
 mod wav;
 
 pub use ambience::Ambience;
+pub use barge_in::host_barge_in;
 pub use builtin::{Play, Tone};
 pub use connector::{AgentError, Connector, Dialect, Endpoint, Start};
 pub use contract::{Action, AgentAudio, FromAgent, Message, Protocol, Speaker, ToAgent};

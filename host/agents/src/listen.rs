@@ -176,6 +176,7 @@ impl Protocol for Listen {
                 json!({ "type": "mark", "data": { "name": name, "event": event } })
             }
             ToAgent::Cleared { .. } => return Vec::new(),
+            ToAgent::BargeIn { heard_ms } => json!({ "type": "bargeIn", "data": { "heardMs": heard_ms } }),
             ToAgent::Stop { reason } => json!({ "type": "stop", "data": { "reason": reason } }),
         };
         vec![Action::Write(Message::Text(value.to_string()))]

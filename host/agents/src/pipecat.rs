@@ -126,7 +126,9 @@ impl Protocol for Pipecat {
             ToAgent::Dtmf(digit) => vec![self.rtvi("dtmf", &json!({ "buttons": [digit] }))],
             ToAgent::Stop { .. } if self.options.rtvi => vec![self.rtvi("disconnect-bot", &json!({}))],
             // There is no frame for an end, nor one for marks.
-            ToAgent::Stop { .. } | ToAgent::Mark { .. } | ToAgent::Cleared { .. } => Vec::new(),
+            ToAgent::Stop { .. } | ToAgent::Mark { .. } | ToAgent::Cleared { .. } | ToAgent::BargeIn { .. } => {
+                Vec::new()
+            }
         }
     }
 

@@ -179,6 +179,18 @@ impl Realtime {
         actions
     }
 
+    /// The host heard the caller speak. The model hears of it too late, or not at all.
+    fn interrupted(&mut self, heard_ms: u64) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Response::InProgress(id) = self.response.clone() {
+            self.drop_late(id);
+            actions.push(write(&json!({ "type": "response.cancel" })));
+        }
+        self.ledger.cut().into_iter().for_each(|item| self.drop_late(item));
+        actions.extend(self.cleared(heard_ms));
+        actions
+    }
+
     /// The model shall believe that the caller heard what was heard, and no more.
     fn cleared(&mut self, heard_ms: u64) -> Vec<Action> {
         let cut = self.ledger.cleared(heard_ms);
@@ -319,6 +331,7 @@ impl Protocol for Realtime {
                 Vec::new()
             }
             ToAgent::Cleared { heard_ms } => self.cleared(heard_ms),
+            ToAgent::BargeIn { heard_ms } => self.interrupted(heard_ms),
             // There is no word for an end, and marks that were cut are answered by `Cleared`.
             ToAgent::Mark { cleared: true, .. } | ToAgent::Stop { .. } => Vec::new(),
         }

@@ -101,6 +101,7 @@ pub struct Egress {
     client: reqwest::Client,
     /// To the operator's own services.
     own: reqwest::Client,
+    tls: rustls::ClientConfig,
     pub(crate) settings: Arc<EgressSettings>,
 }
 
@@ -149,7 +150,18 @@ impl Egress {
                 .build()
                 .map_err(|error| failed(&error))
         };
-        Ok(Self { client: client(false)?, own: client(true)?, settings })
+        Ok(Self { client: client(false)?, own: client(true)?, tls, settings })
+    }
+
+    /// For services that the operator's own settings name: wherever they are, and for as long as a request itself says.
+    pub(crate) fn operators(&self) -> Result<reqwest::Client, EgressError> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(self.settings.connect_timeout)
+            .build()
+            .map_err(|error| EgressError::Denied(error.to_string()))
     }
 
     /// Sends a request, once.
@@ -242,7 +254,7 @@ fn not_reserved(name: &str) -> Result<(), EgressError> {
 }
 
 /// Only a connection that never came about is certain to have sent nothing.
-fn class(error: &reqwest::Error) -> EgressError {
+pub(crate) fn class(error: &reqwest::Error) -> EgressError {
     if let Some(NotAllowed(reason)) = NotAllowed::behind(error) {
         return EgressError::Denied(reason.clone());
     }

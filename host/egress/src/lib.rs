@@ -7,6 +7,7 @@ mod authorization;
 mod client;
 mod dial;
 mod networks;
+mod object_store;
 pub mod policy;
 mod reach;
 
@@ -14,4 +15,5 @@ pub use authorization::Authorization;
 pub use client::{Egress, EgressError, EgressSettings, Request, Response};
 pub use dial::{DialRequest, Socket};
 pub use networks::Networks;
+pub use object_store::{ObjectStore, ObjectStoreSettings};
 pub use policy::Grant;

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_egress::Egress;
+use jackfield_egress::{Egress, ObjectStore};
 use jackfield_plugins::{CompiledCache, PluginHost};
 use jackfield_server::{
     Admin, App, CallService, Drain, MediaPool, Metrics, Parts, Rollout, ServerSettings, StockPlugin, Switchboard,
@@ -15,6 +15,7 @@ use jackfield_store::Shared;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -60,10 +61,11 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| format!("the system gives no address: {error}"))?;
     let Home { keyring, store, admin, fresh_token } = home::open(settings).await?;
-    let server = Arc::new(settings.server(address));
+    let mut server = settings.server(address);
     let plugins = plugins(settings, &keyring)?;
     let egress = Egress::new(settings.egress()).map_err(|error| format!("the way out cannot be opened: {error}"))?;
-    let parts = wire(settings, Wires { store, plugins, egress, server: Arc::clone(&server), admin })?;
+    let recordings = recordings(settings, &egress, &mut server)?;
+    let parts = wire(settings, Wires { store, plugins, egress, server: Arc::new(server), admin, recordings })?;
     parts.rollout.restore(STOCK).await.map_err(|error| error.to_string())?;
     let recovered = parts.calls.recover().await.map_err(|error| error.to_string())?;
     tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));
@@ -89,13 +91,29 @@ struct Wires {
     egress: Egress,
     server: Arc<ServerSettings>,
     admin: [u8; 32],
+    /// Who is told of finished recordings.
+    recordings: Option<UnboundedSender<PathBuf>>,
+}
+
+/// Starts to bring recordings to the object store, where there is one.
+fn recordings(
+    settings: &Settings,
+    egress: &Egress,
+    server: &mut ServerSettings,
+) -> Result<Option<UnboundedSender<PathBuf>>, String> {
+    let Some(named) = settings.object_store().map_err(|error| error.to_string())? else { return Ok(None) };
+    let store = ObjectStore::new(egress, named).map_err(|error| error.to_string())?;
+    server.media.kept_at = Some(store.address(""));
+    let (finished, inbox) = unbounded_channel();
+    tokio::spawn(jackfield_server::keep_recordings(store, server.media.recordings.clone(), inbox));
+    Ok(Some(finished))
 }
 
 /// Ties the parts together.
 fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
-    let Wires { store, plugins, egress, server, admin } = wires;
+    let Wires { store, plugins, egress, server, admin, recordings } = wires;
     let (shared, metrics, drain) = (Shared::default(), Metrics::default(), Drain::default());
-    let media = MediaPool::start(settings.media_workers(), metrics.clone());
+    let media = MediaPool::start(settings.media_workers(), metrics.clone(), recordings);
     let media = media.map_err(|error| format!("the audio threads cannot be started: {error}"))?;
     let rollout = Rollout::new(plugins.clone(), store.clone());
     let calls = CallService::new(Switchboard {

@@ -13,6 +13,7 @@ mod reorder;
 mod resample;
 mod session;
 mod tape;
+mod voice;
 pub mod wav;
 
 pub use ambient::Ambient;

@@ -9,6 +9,7 @@ use crate::format::{Converter, Format};
 use crate::playout::Playout;
 use crate::reorder::{Place, Reorder};
 use crate::tape::Tape;
+use crate::voice::Voice;
 
 /// How a call's audio is to be carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub enum Input<'a> {
     WireDtmf(&'a str),
     /// A mark of ours was played, or dropped.
     WireMark(&'a str),
+    /// What was at the provider is dropped, it says.
+    WireCleared,
     WireStopped,
     WireClosed,
     AgentAudio(&'a [u8]),
@@ -90,6 +93,8 @@ pub enum AgentMessage {
         name: String,
         cleared: bool,
     },
+    /// The caller spoke into its words, and the host cut them.
+    BargeIn,
     Stop {
         reason: String,
     },
@@ -159,12 +164,21 @@ pub struct Stats {
     pub healed_ms: u64,
     /// From the stream's beginning to the agent's first audio, in milliseconds.
     pub first_audio_ms: Option<u64>,
+    /// Messages of an agent that went on with what the host had cut.
+    pub hushed: u64,
+    /// The longest time from a barge-in to silence at the caller's ear, in milliseconds: as the provider confirms it, or by
+    /// the host's own clock where it cannot be told to drop what it holds.
+    pub silence_ms: Option<u64>,
 }
 
 /// An agent that wants to end after its speech may speak for so long.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// A provider may send ahead by so much, and no faster than 1.5 times real time after that.
 const BURST: u64 = 2_000_000;
+/// After the host cut an agent's words, audio that follows without such a pause still belongs to them.
+const HUSH: Duration = Duration::from_millis(200);
+/// A confirmation that comes later than this is of something else.
+const CONFIRMED: Duration = Duration::from_secs(2);
 
 /// Wire to agent, and agent to wire.
 fn converters(config: &SessionConfig) -> Option<(Converter, Converter)> {
@@ -185,6 +199,12 @@ pub struct Session {
     /// What is heard under the agent's voice, and in its pauses.
     background: Option<Background>,
     tape: Option<Tape>,
+    /// Hears whether the caller speaks, where the host is to decide about barge-ins.
+    voice: Option<Voice>,
+    /// When an agent whose words were cut last went on with them.
+    hushed: Option<Duration>,
+    /// When the barge-in began that the provider has yet to confirm, and how much it held then.
+    unconfirmed: Option<(Duration, Duration)>,
     outputs: VecDeque<Output>,
     stats: Stats,
     next_tick: Duration,
@@ -213,6 +233,9 @@ impl Session {
             playout: Playout::new(wire_out, frame_ms, lead_ms, hold_ms, queue_ms),
             background: None,
             tape: config.record.then(|| Tape::new(config.wire_in.rate, frame_ms, now)),
+            voice: None,
+            hushed: None,
+            unconfirmed: None,
             outputs: VecDeque::new(),
             stats: Stats::default(),
             next_tick: now + Duration::from_millis(u64::from(frame_ms)),
@@ -237,7 +260,8 @@ impl Session {
             Input::WireStarted { wire_in, wire_out } => self.started(now, wire_in, wire_out),
             Input::WireAudio { payload, sequence } => self.wire_audio(now, payload, sequence),
             Input::WireDtmf(digit) => self.agent(AgentMessage::Dtmf(digit.to_owned())),
-            Input::WireMark(id) => self.wire_mark(id),
+            Input::WireMark(id) => self.wire_mark(now, id),
+            Input::WireCleared => self.confirmed(now),
             Input::WireStopped | Input::WireClosed => self.end(EndReason::CallerHungUp),
             Input::AgentAudio(bytes) => self.agent_audio(now, bytes),
             Input::AgentMark(name) => match self.playout.mark(name, self.ready) {
@@ -248,7 +272,10 @@ impl Session {
                     self.agent(AgentMessage::Mark { name, cleared: true });
                 }
             },
-            Input::AgentClear => self.clear(now),
+            Input::AgentClear => {
+                self.hushed = None;
+                self.clear(now, now);
+            }
             Input::AgentDtmf(digits) => self.wire(WireCommand::Dtmf(digits)),
             Input::AgentHangUp { after_playout: true } | Input::AgentClosed { normal: true } => {
                 self.ending.get_or_insert(now + LAST_WORDS);
@@ -301,6 +328,18 @@ impl Session {
         (self.inward, self.outward, self.config) = (inward, outward, changed);
         self.feed.catch_up(now);
         true
+    }
+
+    /// The host itself hears whether the caller speaks into the agent's words.
+    pub fn listen(&mut self, on: bool) {
+        self.voice = if on { Voice::new(self.config.wire_in) } else { None };
+    }
+
+    /// The provider has no word for a clear: what it holds is heard.
+    pub fn clear_untold(&mut self, now: Duration) {
+        if let Some((from, held)) = self.unconfirmed.take() {
+            self.silent((now + held).saturating_sub(from));
+        }
     }
 
     /// The provider has no word for marks: this one, of an output, goes by our own clock.
@@ -360,6 +399,7 @@ impl Session {
             tape.rates(wire_in.rate, wire_out.rate);
         }
         self.background = self.background.take().and_then(|known| known.at_rate(wire_out.rate));
+        self.voice = self.voice.take().and_then(|_| Voice::new(wire_in));
         self.config = changed;
     }
 
@@ -393,6 +433,20 @@ impl Session {
             self.feed.got(now, Duration::from_micros(format.micros(payload.len())), payload);
         }
         self.pass_to_agent(payload);
+        let began = self.voice.as_mut().and_then(|voice| voice.hear(payload));
+        if let Some(ago) = began.filter(|_| !self.playout.is_done(now)) {
+            self.hushed = Some(now);
+            self.clear(now, now.saturating_sub(ago));
+            self.agent(AgentMessage::BargeIn);
+        }
+    }
+
+    /// Does the agent go on with what was cut? Only its own clear, a pause, or a caller who is quiet again begins anew.
+    fn goes_on(&mut self, now: Duration) -> bool {
+        let speaking = self.voice.as_ref().is_some_and(Voice::is_speaking);
+        let goes_on = self.hushed.is_some_and(|last| speaking && now.saturating_sub(last) < HUSH);
+        self.hushed = goes_on.then_some(now);
+        goes_on
     }
 
     fn pass_to_agent(&mut self, payload: &[u8]) {
@@ -424,16 +478,36 @@ impl Session {
         allowed
     }
 
-    fn wire_mark(&mut self, id: &str) {
+    fn wire_mark(&mut self, now: Duration, id: &str) {
         // Marks that a barge-in cleared come back as well; those were answered then.
         if let Some(name) = self.playout.played(id) {
             self.agent(AgentMessage::Mark { name, cleared: false });
+        } else {
+            self.confirmed(now);
         }
+    }
+
+    /// The provider says that it dropped what it held.
+    fn confirmed(&mut self, now: Duration) {
+        if let Some(from) =
+            self.unconfirmed.take().map(|(from, _)| from).filter(|from| now.saturating_sub(*from) < CONFIRMED)
+        {
+            self.silent(now.saturating_sub(from));
+        }
+    }
+
+    fn silent(&mut self, after: Duration) {
+        let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.stats.silence_ms = self.stats.silence_ms.max(Some(after));
     }
 
     fn agent_audio(&mut self, now: Duration, bytes: &[u8]) {
         if bytes.is_empty() || !self.config.from_agent.fits(bytes) {
             self.stats.bad += 1;
+            return;
+        }
+        if self.goes_on(now) {
+            self.stats.hushed += 1;
             return;
         }
         let converted = self.outward.convert(bytes);
@@ -442,8 +516,11 @@ impl Session {
         }
     }
 
-    fn clear(&mut self, now: Duration) {
+    /// Drops what was said so far, for a caller who began to speak at `from`.
+    fn clear(&mut self, now: Duration, from: Duration) {
         self.stats.flushes += 1;
+        self.unconfirmed = Some((from, self.playout.ahead(now)));
+        self.silent(now.saturating_sub(from));
         self.outward.reset();
         self.sent = self.sent.saturating_sub(self.playout.ahead(now));
         if self.ready {

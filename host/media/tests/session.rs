@@ -561,3 +561,75 @@ fn another_agent_hears_from_now_on_and_what_the_first_one_said_is_still_heard() 
     assert_eq!(heard, 50, "nothing is made up for the five seconds before");
     assert!(said >= 5, "{said} frames of the first agent were left");
 }
+
+/// Real speech as a caller's frames, after so many frames of line noise.
+fn caller(noise: usize) -> Vec<Vec<u8>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/speech/hello.wav");
+    let mut wav = hound::WavReader::open(path).unwrap();
+    let step = usize::try_from(wav.spec().sample_rate / 8_000).unwrap();
+    let speech: Vec<i16> = wav.samples::<i16>().map(Result::unwrap).step_by(step).collect();
+    let hiss = (0..noise * 160).map(|index| i16::try_from(index * 7_919 % 61).unwrap() - 30);
+    let samples: Vec<i16> = hiss.chain(speech).collect();
+    samples.chunks_exact(160).map(|frame| ULAW.encode(frame)).collect()
+}
+
+/// Feeds a caller to a session whose agent goes on and on, and says at which frame the host cut it.
+fn talked_over(session: &mut Session, frames: &[Vec<u8>]) -> (Option<usize>, usize) {
+    let (mut cut, mut after) = (None, 0);
+    for (index, frame) in frames.iter().enumerate() {
+        let at = u64::try_from(index).unwrap() * 20;
+        session.handle(ms(at), Input::WireAudio { payload: frame, sequence: None });
+        session.handle(ms(at), Input::AgentAudio(&speech(1)));
+        session.handle(ms(at + 10), Input::Tick);
+        for output in drain(session) {
+            match output {
+                Output::Agent(AgentMessage::BargeIn) => cut = Some(index),
+                Output::Wire(WireCommand::Audio(_)) if cut.is_some() => after += 1,
+                _ => {}
+            }
+        }
+    }
+    (cut, after)
+}
+
+#[test]
+fn the_host_hears_a_caller_speak_into_an_agents_words_and_cuts_them() {
+    let mut session = started(config());
+    session.listen(true);
+    let frames = caller(50);
+    let (cut, after) = talked_over(&mut session, &frames[..100]);
+    let cut = cut.unwrap();
+    assert!(cut > 50, "noise is no speech: cut at frame {cut}");
+    assert_eq!(after, 0, "what it goes on to say is not heard while the caller speaks");
+    let stats = session.stats();
+    assert!(stats.hushed > 0 && stats.flushes == 1, "{stats:?}");
+    let silent = stats.silence_ms.unwrap();
+    assert!((128..400).contains(&silent), "counted from where the caller began: {silent} ms");
+}
+
+#[test]
+fn noise_and_a_caller_whom_nobody_listens_for_cut_nothing() {
+    let mut session = started(config());
+    session.listen(true);
+    assert_eq!(talked_over(&mut session, &caller(500)[..500]).0, None);
+    let mut session = started(config());
+    assert_eq!(talked_over(&mut session, &caller(0)[..150]).0, None);
+}
+
+#[test]
+fn the_time_to_silence_is_what_the_provider_confirms_or_what_it_holds() {
+    let mut confirmed = started(config());
+    confirmed.handle(ms(0), Input::AgentAudio(&speech(50)));
+    tick(&mut confirmed, 20);
+    confirmed.handle(ms(30), Input::AgentClear);
+    assert_eq!(confirmed.stats().silence_ms, Some(0));
+    confirmed.handle(ms(75), Input::WireCleared);
+    assert_eq!(confirmed.stats().silence_ms, Some(45));
+    let mut untold = started(config());
+    untold.handle(ms(0), Input::AgentAudio(&speech(50)));
+    tick(&mut untold, 20);
+    untold.handle(ms(30), Input::AgentClear);
+    untold.clear_untold(ms(30));
+    let silent = untold.stats().silence_ms.unwrap();
+    assert!((40..=60).contains(&silent), "the lead is heard to its end: {silent} ms");
+}

@@ -591,9 +591,11 @@ impl CallService {
 
     /// The call names its recording; the audio does not wait for the database.
     fn note_recording(&self, id: &str, path: &std::path::Path) {
-        // Folder and file, as seen from the data folder.
+        // Where the file goes in the end; without an object store folder and file, as seen from the data folder.
         let part = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let recording = path.parent().and_then(part).zip(part(path)).map(|(folder, file)| format!("{folder}/{file}"));
+        let folder = || path.parent().and_then(part).map(|folder| format!("{folder}/"));
+        let place = self.board.settings.media.kept_at.clone().or_else(folder);
+        let recording = place.zip(part(path)).map(|(place, file)| format!("{place}{file}"));
         let change = CallChange { recording, ..CallChange::default() };
         let (store, id) = (self.board.store.clone(), id.to_owned());
         tokio::spawn(async move {
@@ -658,7 +660,9 @@ fn player(agent: &Agent, call: &Call) -> Result<Player, String> {
         agent_name: agent.name.clone(),
     };
     let said = |error: AgentError| error.to_string();
-    Ok(Player { connector: connector.map_err(said)?, start, ambience: Ambience::parse(&agent.settings).map_err(said)? })
+    let ambience = Ambience::parse(&agent.settings).map_err(said)?;
+    let barge_in = jackfield_agents::host_barge_in(&agent.settings).map_err(said)?;
+    Ok(Player { connector: connector.map_err(said)?, start, ambience, barge_in })
 }
 
 fn stored(call: &Call) -> Stored {

@@ -37,7 +37,7 @@ pub use bot::keep_watch;
 pub use call_service::{AvailableNumber, CallProblem, CallService, PlaceOrder, Switchboard};
 pub use drain::{Drain, Phase};
 pub use http::{TrustedProxies, serve};
-pub use media::MediaPool;
+pub use media::{MediaPool, keep_recordings};
 pub use metrics::Metrics;
 pub use rollout::{Rollout, RolloutError, StockPlugin, watch};
 pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings};

@@ -81,6 +81,9 @@ pub struct MediaSettings {
     pub record: bool,
     /// Where recordings go.
     pub recordings: PathBuf,
+    /// The place of an object store that they go on to, as people write it: a call names its recording by it.
+    #[serde(skip)]
+    pub kept_at: Option<String>,
     /// How far ahead of the ear audio is sent, where the provider holds it for us.
     pub lead_ms: u32,
     /// How much of an agent's audio is gathered before it is played.

@@ -34,7 +34,7 @@ pub(crate) async fn app_with(change: impl FnOnce(&mut ServerSettings)) -> (App, 
         egress: egress.clone(),
         settings: Arc::clone(&settings),
         metrics: metrics.clone(),
-        media: MediaPool::start(1, metrics.clone()).unwrap(),
+        media: MediaPool::start(1, metrics.clone(), None).unwrap(),
         drain: drain.clone(),
     });
     let admin = Admin::new(digest_of_token(TOKEN), &settings.limits);

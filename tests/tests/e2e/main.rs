@@ -8,6 +8,7 @@ mod inbound;
 mod lifetime;
 mod outbound;
 mod providers;
+mod recordings;
 mod refusals;
 mod secrecy;
 mod sockets;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jackfield_egress::{EgressSettings, Networks};
+use jackfield_egress::{EgressSettings, Networks, ObjectStoreSettings};
 use jackfield_plugins::{GuestLimits, Pooling};
 use jackfield_server::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings, TrustedProxies};
 use serde::Deserialize;
@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     limits: Limits,
     drain: DrainSettings,
     media: MediaSettings,
+    object_store: ObjectStoreSetting,
     sockets: SocketSettings,
     egress: Egress,
     plugins: Plugins,
@@ -65,6 +66,15 @@ struct Egress {
     networks: Vec<ipnet::IpNet>,
     agent_networks: Vec<ipnet::IpNet>,
     danger_allow_private: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ObjectStoreSetting {
+    url: String,
+    region: String,
+    access_key: String,
+    secret_key: String,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +117,7 @@ impl Settings {
             return wrong("`redis_url` (REDIS_URL) is set, and this build keeps shared state in the process: leave it empty and run one host".to_owned());
         }
         self.database()?;
+        self.object_store()?;
         if !self.public_url.is_empty() {
             public_url(&self.public_url)?;
         }
@@ -163,6 +174,23 @@ impl Settings {
         let Egress { agent_networks, danger_allow_private, .. } = &self.egress;
         let agent_networks = Networks { own: agent_networks.clone(), any: *danger_allow_private };
         ServerSettings { public_url, trusted_proxies, limits, media, agent_networks, sockets, drain }
+    }
+
+    /// Where finished recordings go on to.
+    pub(crate) fn object_store(&self) -> Result<Option<ObjectStoreSettings>, ConfigError> {
+        let ObjectStoreSetting { url, region, access_key, secret_key } = &self.object_store;
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let url = Url::parse(url).map_err(|error| {
+            ConfigError::Value(format!("`object_store.url` is no URL such as https://s3.example.net/bucket: {error}"))
+        })?;
+        if access_key.is_empty() || secret_key.is_empty() {
+            let sentence = "`object_store.url` is set, and `access_key` or `secret_key` is not: the store takes both";
+            return Err(ConfigError::Value(sentence.to_owned()));
+        }
+        let [region, access_key, secret_key] = [region, access_key, secret_key].map(String::clone);
+        Ok(Some(ObjectStoreSettings { url, region, access_key, secret_key }))
     }
 
     /// Do providers have a way to this host?

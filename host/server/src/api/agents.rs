@@ -67,6 +67,7 @@ fn checked(form: Form, id: String, created_at: i64, stored: Option<Secret>) -> R
         .map_err(|error| Problem::invalid(error.to_string()))?;
     stands_in(&settings)?;
     Ambience::parse(&settings).map_err(|error| Problem::invalid(error.to_string()))?;
+    jackfield_agents::host_barge_in(&settings).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(Agent {
         id,
         name: super::name("name", &form.name)?,

@@ -17,6 +17,8 @@ pub(crate) struct Player {
     pub(crate) connector: Connector,
     pub(crate) start: Start,
     pub(crate) ambience: Option<Ambience>,
+    /// Does the host decide when the caller has interrupted it?
+    pub(crate) barge_in: bool,
 }
 
 /// An agent that is there.
@@ -24,6 +26,7 @@ pub(crate) struct Entered {
     pub(crate) link: Link,
     /// What is heard under its voice.
     pub(crate) ambient: Option<Ambient>,
+    pub(crate) barge_in: bool,
     pub(crate) entrance: Entrance,
 }
 
@@ -115,7 +118,7 @@ async fn reach(player: &Player, entrance: Entrance, wire: Format, means: &Means)
             outcome => break outcome?,
         }
     };
-    Ok(Entered { link, ambient: sound(player).await, entrance })
+    Ok(Entered { link, ambient: sound(player).await, barge_in: player.barge_in, entrance })
 }
 
 /// A call without its background is better than none.

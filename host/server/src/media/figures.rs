@@ -26,6 +26,6 @@ pub(crate) fn shown(stats: &Stats, heard_ms: u64) -> Value {
         "frames_in": stats.frames_in, "frames_out": stats.frames_out, "bad": stats.bad, "dropped": stats.dropped,
         "underruns": stats.underruns, "late": stats.late, "flushes": stats.flushes, "concealed": stats.concealed,
         "filled": stats.filled, "healed_ms": stats.healed_ms, "first_audio_ms": stats.first_audio_ms,
-        "heard_ms": heard_ms,
+        "hushed": stats.hushed, "silence_ms": stats.silence_ms, "heard_ms": heard_ms,
     })
 }

@@ -4,6 +4,7 @@
 
 mod cast;
 mod figures;
+mod keep;
 pub(crate) mod recorder;
 pub(crate) mod socket;
 mod stream;
@@ -12,5 +13,6 @@ mod worker;
 
 pub(crate) use cast::{Cast, Means, Player};
 pub(crate) use figures::{Figures, shown as figures_shown};
+pub use keep::keep_recordings;
 pub(crate) use stream::{StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 pub use worker::MediaPool;

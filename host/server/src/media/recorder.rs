@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use jackfield_media::wav::WavWriter;
 
 /// Half a minute of audio for a thousand calls; past that the disk has failed us and audio is dropped.
@@ -38,9 +40,10 @@ enum Job {
 }
 
 impl Recorder {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// `finished` is told of each file that is whole.
+    pub(crate) fn start(finished: Option<UnboundedSender<PathBuf>>) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::sync_channel(QUEUE);
-        thread::Builder::new().name("recorder".to_owned()).spawn(move || write_all(&inbox))?;
+        thread::Builder::new().name("recorder".to_owned()).spawn(move || write_all(&inbox, finished.as_ref()))?;
         Ok(Self(jobs))
     }
 
@@ -96,11 +99,12 @@ impl Drop for Tape {
 }
 
 struct Open {
+    path: PathBuf,
     file: File,
     writer: WavWriter,
 }
 
-fn write_all(inbox: &mpsc::Receiver<Job>) {
+fn write_all(inbox: &mpsc::Receiver<Job>, finished: Option<&UnboundedSender<PathBuf>>) {
     let mut open = std::collections::HashMap::new();
     while let Ok(job) = inbox.recv() {
         match job {
@@ -116,9 +120,12 @@ fn write_all(inbox: &mpsc::Receiver<Job>) {
                 }
             }
             Job::Close { id } => {
-                if let Some(Err(error)) = open.remove(&id).map(|mut recording| recording.settle()) {
+                let Some(mut recording) = open.remove(&id) else { continue };
+                if let Err(error) = recording.settle() {
                     tracing::error!(%error, "a recording's header could not be finished");
                 }
+                // Nobody keeps it elsewhere, or the host ends: then the file stays.
+                finished.map(|finished| finished.send(recording.path));
             }
         }
     }
@@ -131,7 +138,7 @@ fn begin(path: &std::path::Path, rate: u32) -> std::io::Result<Open> {
     let mut file = File::create(path)?;
     let (writer, header) = WavWriter::stereo(rate);
     file.write_all(&header)?;
-    Ok(Open { file, writer })
+    Ok(Open { path: path.to_owned(), file, writer })
 }
 
 impl Open {

@@ -123,7 +123,7 @@ impl Running {
                 return Err(end);
             }
         };
-        let Entered { link, ambient, entrance } = match order.cast.enter(wire_in).await {
+        let Entered { link, ambient, barge_in, entrance } = match order.cast.enter(wire_in).await {
             Ok(entered) => entered,
             Err(error) => {
                 wire.close("agent unreachable").await;
@@ -136,6 +136,7 @@ impl Running {
         let mut session = Session::new(config, now).ok_or(StreamEnd::Session(EndReason::Unplayable))?;
         session.ambient(ambient);
         session.elastic(!link.is_steady());
+        session.listen(barge_in);
         wire.unread = 0;
         let mut running = Self {
             wire,
@@ -208,7 +209,8 @@ impl Running {
             }
             MediaEvent::Mark(name) => self.session.handle(now, Input::WireMark(&name)),
             MediaEvent::Stopped => self.session.handle(now, Input::WireStopped),
-            MediaEvent::Cleared | MediaEvent::Ignored(_) => {}
+            MediaEvent::Cleared => self.session.handle(now, Input::WireCleared),
+            MediaEvent::Ignored(_) => {}
             MediaEvent::Other(_) => self.bad += 1,
         }
     }
@@ -258,7 +260,7 @@ impl Running {
     }
 
     fn came(&mut self, now: Duration, came: Result<Entered, AgentError>) {
-        let Entered { link, ambient, entrance } = match came {
+        let Entered { link, ambient, barge_in, entrance } = match came {
             Ok(came) => came,
             Err(error) => {
                 tracing::warn!(call = self.call.id, %error, "nobody goes on with the call");
@@ -271,6 +273,7 @@ impl Running {
         }
         self.session.ambient(ambient);
         self.session.elastic(!link.is_steady());
+        self.session.listen(barge_in);
         self.link = link;
         self.entered(entrance);
     }
@@ -284,18 +287,23 @@ impl Running {
 
     /// Passes on what is to be passed on, and takes what the agent has said to it already.
     fn settle(&mut self, desk: &Desk) -> Result<(), Broken> {
-        self.pass_on()?;
+        self.pass_on(desk)?;
         while let Some(said) = self.link.try_next() {
             self.said(desk.began.elapsed(), said);
-            self.pass_on()?;
+            self.pass_on(desk)?;
         }
         Ok(())
     }
 
     /// Hands the session's outputs to where they belong.
-    fn pass_on(&mut self) -> Result<(), Broken> {
+    fn pass_on(&mut self, desk: &Desk) -> Result<(), Broken> {
         while let Some(output) = self.session.poll_output() {
             match output {
+                Output::Wire(WireCommand::Clear) => {
+                    if !self.wire.say(WireCommand::Clear)? {
+                        self.session.clear_untold(desk.began.elapsed());
+                    }
+                }
                 Output::Wire(WireCommand::Mark(id)) => {
                     if !self.wire.say(WireCommand::Mark(id.clone()))? {
                         self.session.mark_untold(&id);
@@ -418,6 +426,7 @@ fn for_agent(message: AgentMessage, heard_ms: u64) -> ToAgent {
         AgentMessage::Audio(bytes) => ToAgent::Audio(bytes),
         AgentMessage::Dtmf(digit) => ToAgent::Dtmf(digit),
         AgentMessage::Mark { name, cleared } => ToAgent::Mark { name, cleared, heard_ms },
+        AgentMessage::BargeIn => ToAgent::BargeIn { heard_ms },
         AgentMessage::Stop { reason } => ToAgent::Stop { reason },
     }
 }

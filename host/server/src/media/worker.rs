@@ -3,6 +3,7 @@
 //! Every stream beats at its own place within the 20 ms, on absolute deadlines of its worker's clock: frames of many
 //! calls that fell due in one instant would wait for each other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
@@ -52,11 +53,15 @@ impl Desk {
 }
 
 impl MediaPool {
-    /// Starts `workers` threads; 0 stands for one a core.
-    pub fn start(workers: usize, metrics: Metrics) -> std::io::Result<Self> {
+    /// Starts `workers` threads; 0 stands for one a core. `finished` is told of each recording that is whole.
+    pub fn start(
+        workers: usize,
+        metrics: Metrics,
+        finished: Option<mpsc::UnboundedSender<PathBuf>>,
+    ) -> std::io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let count = if workers == 0 { cores } else { workers };
-        let recorder = Recorder::start()?;
+        let recorder = Recorder::start(finished)?;
         let workers = (0..count).map(|index| Worker::start(index, metrics.clone(), recorder.clone()));
         Ok(Self(Arc::new(workers.collect::<std::io::Result<_>>()?)))
     }
