@@ -1,14 +1,14 @@
 //! Agents.
 
+use sqlx::any::AnyRow;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::StoreError;
 use crate::model::{Agent, Page};
 use crate::secret::Secret;
 use crate::store::Store;
 
-const COLUMNS: &str = "id, name, connector, url, settings, secret, created_at, updated_at";
+const COLUMNS: &str = "id, organization_id, name, connector, url, settings, secret, created_at, updated_at";
 const NAME_TAKEN: &str = "another agent has this name; choose another";
 
 impl Store {
@@ -17,10 +17,11 @@ impl Store {
     /// # Errors
     /// `Conflict` when the name is taken.
     pub async fn create_agent(&self, new: &Agent) -> Result<(), StoreError> {
-        let sql = "INSERT INTO agents (id, name, connector, url, settings, secret, created_at, updated_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let sql = "INSERT INTO agents (id, organization_id, name, connector, url, settings, secret, created_at, updated_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let written = sqlx::query(sql)
             .bind(&new.id)
+            .bind(&new.organization_id)
             .bind(&new.name)
             .bind(&new.connector)
             .bind(&new.url)
@@ -40,7 +41,7 @@ impl Store {
     /// `NotFound`, or `Conflict` when the name is taken.
     pub async fn update_agent(&self, changed: &Agent) -> Result<(), StoreError> {
         let sql = "UPDATE agents SET name = $2, connector = $3, url = $4, settings = $5, secret = $6, updated_at = $7 \
-                   WHERE id = $1";
+                   WHERE id = $1 AND organization_id = $8";
         let written = sqlx::query(sql)
             .bind(&changed.id)
             .bind(&changed.name)
@@ -49,6 +50,7 @@ impl Store {
             .bind(changed.settings.to_string())
             .bind(self.seal_agent(changed)?)
             .bind(changed.updated_at)
+            .bind(&changed.organization_id)
             .execute(&self.pool)
             .await
             .map_err(|error| StoreError::conflict(error, NAME_TAKEN))?;
@@ -56,13 +58,13 @@ impl Store {
         self.refresh().await
     }
 
-    /// The agent with that id.
+    /// An organization's agent with that id.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn get_agent(&self, id: &str) -> Result<Agent, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM agents WHERE id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
+    pub async fn get_agent(&self, organization: &str, id: &str) -> Result<Agent, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM agents WHERE id = $1 AND organization_id = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).bind(organization).fetch_optional(&self.pool).await?;
         self.agent(&row.ok_or_else(|| missing(id))?)
     }
 
@@ -70,9 +72,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn list_agents(&self, limit: u32, cursor: Option<&str>) -> Result<Page<Agent>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM agents WHERE id > $1 ORDER BY id LIMIT $2");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cursor.unwrap_or_default());
+    pub async fn list_agents(
+        &self,
+        organization: &str,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Agent>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM agents WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(organization).bind(cursor.unwrap_or_default());
         let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
         let items = rows.iter().map(|row| self.agent(row)).collect::<Result<_, _>>()?;
         Ok(Page::cut(items, limit, |known: &Agent| known.id.clone()))
@@ -82,8 +89,9 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`, or `Conflict` while a number uses it.
-    pub async fn delete_agent(&self, id: &str) -> Result<(), StoreError> {
-        let removed = sqlx::query("DELETE FROM agents WHERE id = $1").bind(id).execute(&self.pool).await;
+    pub async fn delete_agent(&self, organization: &str, id: &str) -> Result<(), StoreError> {
+        let query = sqlx::query("DELETE FROM agents WHERE id = $1 AND organization_id = $2");
+        let removed = query.bind(id).bind(organization).execute(&self.pool).await;
         let sentence = "the agent answers numbers; give those another agent first";
         let removed = removed.map_err(|error| StoreError::conflict(error, sentence))?;
         found(removed.rows_affected(), id)?;
@@ -93,7 +101,7 @@ impl Store {
     pub(crate) async fn all_agents(&self) -> Result<Vec<Agent>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM agents");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
-        let open = |row: &SqliteRow| match self.agent(row) {
+        let open = |row: &AnyRow| match self.agent(row) {
             // One agent whose secret does not open must not take the others down.
             Err(StoreError::Sealed(error)) => {
                 tracing::error!(%error, "an agent is left out: its secret does not open");
@@ -104,10 +112,11 @@ impl Store {
         rows.iter().filter_map(open).collect()
     }
 
-    fn agent(&self, row: &SqliteRow) -> Result<Agent, StoreError> {
+    fn agent(&self, row: &AnyRow) -> Result<Agent, StoreError> {
         let (id, settings): (String, String) = (row.try_get("id")?, row.try_get("settings")?);
         let sealed: Option<String> = row.try_get("secret")?;
         Ok(Agent {
+            organization_id: row.try_get("organization_id")?,
             name: row.try_get("name")?,
             connector: row.try_get("connector")?,
             url: row.try_get("url")?,
@@ -126,7 +135,7 @@ impl Store {
 }
 
 /// What a secret is bound to.
-fn place(id: &str) -> String {
+pub(crate) fn place(id: &str) -> String {
     format!("{id}/agent/secret")
 }
 

@@ -1,16 +1,32 @@
 //! Calls and their histories.
 
+use sqlx::any::AnyRow;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::StoreError;
-use crate::ids::new_id_at;
-use crate::model::{Call, CallChange, CallEvent, Inserted, NewCall, NewEvent, Page};
+use crate::ids::{id_bound, new_id_at};
+use crate::model::{Call, CallFilter, CallChange, CallEvent, Inserted, NewCall, NewEvent, Page};
 use crate::store::Store;
 
-const COLUMNS: &str = "id, direction, status, provider, generation, configuration_id, agent_id, from_address, \
+const COLUMNS: &str = "id, organization_id, owner, epoch, direction, status, provider, generation, configuration_id, agent_id, from_address, \
                        to_address, provider_call_id, memo, created_at, answered_at, ended_at, duration_s, \
                        cost_amount, cost_currency, end_reason, recording";
+
+/// Rows that one page may look at.
+const STRETCH: u32 = 10_000;
+
+impl CallFilter {
+    fn columns(&self) -> [(&'static str, Option<&str>); 6] {
+        [
+            ("status", self.status.as_deref()),
+            ("direction", self.direction.as_deref()),
+            ("configuration_id", self.configuration_id.as_deref()),
+            ("agent_id", self.agent_id.as_deref()),
+            ("from_address", self.from.as_deref()),
+            ("to_address", self.to.as_deref()),
+        ]
+    }
+}
 
 impl Store {
     /// Stores a new call, unless the provider's id is known: then the call it names is returned.
@@ -62,17 +78,99 @@ impl Store {
         row.as_ref().map(call).transpose()
     }
 
-    /// Newest first.
+    /// An organization's calls, newest first. A page holds what is found in a bounded stretch of them: it may be short, or
+    /// empty, while there is more.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn list_calls(&self, limit: u32, cursor: Option<&str>) -> Result<Page<Call>, StoreError> {
-        // Ids sort by age; `~` stands behind every one of them.
-        let sql = format!("SELECT {COLUMNS} FROM calls WHERE id < $1 ORDER BY id DESC LIMIT $2");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cursor.unwrap_or("~"));
-        let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
+    pub async fn list_calls(
+        &self,
+        organization: &str,
+        filter: &CallFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Call>, StoreError> {
+        let newest = filter.created_before.map_or_else(|| "call_~".to_owned(), |at| id_bound("call", at));
+        let below = cursor.filter(|cursor| **cursor < *newest).unwrap_or(&newest);
+        let end = self.end_of_stretch(organization, below).await?;
+        let oldest = filter.created_from.map_or_else(String::new, |at| id_bound("call", at));
+        let least = end.as_deref().filter(|end| **end > *oldest).unwrap_or(&oldest);
+        let (mut sql, mut values) = (
+            format!("SELECT {COLUMNS} FROM calls WHERE organization_id = $1 AND id < $2 AND id >= $3"),
+            Vec::new(),
+        );
+        for (column, wanted) in filter.columns() {
+            let Some(wanted) = wanted else { continue };
+            values.push(wanted);
+            sql.push_str(&format!(" AND {column} = ${}", 3 + values.len()));
+        }
+        sql.push_str(&format!(" ORDER BY id DESC LIMIT {}", u64::from(limit) + 1));
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(organization).bind(below).bind(least);
+        for value in values {
+            query = query.bind(value);
+        }
+        let rows = query.fetch_all(&self.pool).await?;
         let items = rows.iter().map(call).collect::<Result<_, _>>()?;
-        Ok(Page::cut(items, limit, |known: &Call| known.id.clone()))
+        let mut page = Page::cut(items, limit, |known: &Call| known.id.clone());
+        // The stretch ended before the calls did.
+        page.next = page.next.or_else(|| end.filter(|end| **end > *oldest));
+        Ok(page)
+    }
+
+    /// The id that a page's stretch ends with; none where all the rest is within it.
+    async fn end_of_stretch(&self, organization: &str, below: &str) -> Result<Option<String>, StoreError> {
+        let sql = format!(
+            "SELECT id FROM calls WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET {STRETCH}"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(organization).bind(below);
+        let row = query.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Takes a call over, if nobody else has done so since it was read. Who had it before writes nothing any more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn take_call(&self, call: &Call, owner: &str) -> Result<Option<Call>, StoreError> {
+        let sql = "UPDATE calls SET owner = $3, epoch = epoch + 1 WHERE id = $1 AND epoch = $2";
+        let taken = sqlx::query(sql).bind(&call.id).bind(call.epoch).bind(owner).execute(&self.pool).await?;
+        if taken.rows_affected() == 0 {
+            return Ok(None);
+        }
+        self.call(&call.id).await
+    }
+
+    /// Seconds of calls in the month of `at`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn seconds_used(&self, organization: &str, at: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT seconds FROM call_seconds WHERE organization_id = $1 AND month = $2";
+        let query = sqlx::query(sql).bind(organization).bind(crate::writer::month(at));
+        let row = query.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+    }
+
+    /// Forgets calls that ended before then, with their histories; at most so many. Says how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_calls(&self, before: i64, most: u32) -> Result<u64, StoreError> {
+        let old = format!(
+            "SELECT id FROM calls WHERE id < $1 AND ended_at IS NOT NULL AND ended_at < $2 ORDER BY id LIMIT {most}"
+        );
+        let bound = id_bound("call", before);
+        let mut transaction = self.pool.begin().await?;
+        for (table, column) in [("call_events", "call_id"), ("calls", "id")] {
+            let sql = format!("DELETE FROM {table} WHERE {column} IN ({old})");
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&bound).bind(before);
+            let removed = query.execute(&mut *transaction).await?.rows_affected();
+            if table == "calls" {
+                transaction.commit().await?;
+                return Ok(removed);
+            }
+        }
+        Ok(0)
     }
 
     /// A call's history, oldest first.
@@ -99,6 +197,9 @@ impl Store {
 fn fresh(id: String, new: NewCall) -> Call {
     Call {
         id,
+        organization_id: new.organization_id,
+        owner: new.owner,
+        epoch: 0,
         direction: new.direction,
         status: new.status,
         provider: new.provider,
@@ -120,10 +221,13 @@ fn fresh(id: String, new: NewCall) -> Call {
     }
 }
 
-fn call(row: &SqliteRow) -> Result<Call, StoreError> {
+fn call(row: &AnyRow) -> Result<Call, StoreError> {
     let memo: String = row.try_get("memo")?;
     Ok(Call {
         id: row.try_get("id")?,
+        organization_id: row.try_get("organization_id")?,
+        owner: row.try_get("owner")?,
+        epoch: row.try_get("epoch")?,
         direction: row.try_get("direction")?,
         status: row.try_get("status")?,
         provider: row.try_get("provider")?,
@@ -145,7 +249,7 @@ fn call(row: &SqliteRow) -> Result<Call, StoreError> {
     })
 }
 
-fn event(row: &SqliteRow) -> Result<CallEvent, StoreError> {
+fn event(row: &AnyRow) -> Result<CallEvent, StoreError> {
     let data: String = row.try_get("data")?;
     Ok(CallEvent {
         seq: row.try_get("seq")?,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Agent, Configuration, PhoneNumber};
+use crate::model::{Agent, ApiToken, Configuration, Organization, PhoneNumber};
 
 /// Stands for every number of a configuration that has no entry of its own.
 pub const ANY_NUMBER: &str = "*";
@@ -14,6 +14,9 @@ pub struct Directory {
     configurations: BTreeMap<String, Arc<Configuration>>,
     numbers: HashMap<String, BTreeMap<String, PhoneNumber>>,
     agents: HashMap<String, Arc<Agent>>,
+    organizations: BTreeMap<String, Organization>,
+    /// By digest.
+    tokens: HashMap<String, ApiToken>,
 }
 
 impl Directory {
@@ -26,7 +29,30 @@ impl Directory {
             configurations: configurations.into_iter().map(|known| (known.id.clone(), Arc::new(known))).collect(),
             numbers: by_configuration,
             agents: agents.into_iter().map(|known| (known.id.clone(), Arc::new(known))).collect(),
+            ..Self::default()
         }
+    }
+
+    /// With those organizations, and the tokens that are not revoked.
+    pub(crate) fn of(mut self, organizations: Vec<Organization>, tokens: Vec<ApiToken>) -> Self {
+        self.organizations = organizations.into_iter().map(|known| (known.id.clone(), known)).collect();
+        self.tokens = tokens.into_iter().map(|known| (known.digest.clone(), known)).collect();
+        self
+    }
+
+    /// All organizations, by id.
+    pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
+        self.organizations.values()
+    }
+
+    /// The organization with that id.
+    pub fn organization(&self, id: &str) -> Option<&Organization> {
+        self.organizations.get(id)
+    }
+
+    /// The token with that digest (SHA-256 in hex), unless it is revoked.
+    pub fn token(&self, digest: &str) -> Option<&ApiToken> {
+        self.tokens.get(digest)
     }
 
     /// All configurations.
@@ -68,8 +94,10 @@ impl Directory {
         self.agents.get(id)
     }
 
-    /// The agent with that name.
-    pub fn agent_by_name(&self, name: &str) -> Option<&Arc<Agent>> {
-        self.agents.values().find(|agent| agent.name == name)
+    /// An organization's agent with that id or name.
+    pub fn agent_of(&self, organization: &str, named: &str) -> Option<&Arc<Agent>> {
+        let own = |agent: &&Arc<Agent>| agent.organization_id == organization;
+        let by_name = || self.agents.values().filter(own).find(|agent| agent.name == named);
+        self.agents.get(named).filter(own).or_else(by_name)
     }
 }

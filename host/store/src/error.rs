@@ -19,6 +19,9 @@ pub enum StoreError {
     /// The database did not do it.
     #[error("the database cannot be used: {0}")]
     Unavailable(String),
+    /// Redis did not do it.
+    #[error("Redis cannot be used: {0}")]
+    Shared(String),
     /// A secret does not open.
     #[error("{0}")]
     Sealed(#[from] KeyringError),
@@ -36,11 +39,11 @@ impl From<sqlx::Error> for StoreError {
 impl StoreError {
     /// A unique constraint as a sentence; anything else as it is.
     pub(crate) fn conflict(error: sqlx::Error, sentence: &str) -> Self {
-        match error.as_database_error() {
-            Some(database) if database.is_unique_violation() || database.is_foreign_key_violation() => {
-                Self::Conflict(sentence.to_owned())
-            }
-            _ => error.into(),
-        }
+        if is_conflict(&error) { Self::Conflict(sentence.to_owned()) } else { error.into() }
     }
+}
+
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error();
+    database.is_some_and(|database| database.is_unique_violation() || database.is_foreign_key_violation())
 }

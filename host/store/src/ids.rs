@@ -10,6 +10,11 @@ pub(crate) fn new_id_at(prefix: &str, at: i64) -> String {
     format!("{prefix}_{at:012x}{}", hex::encode(random()))
 }
 
+/// The least id of that time: what is older sorts below it.
+pub(crate) fn id_bound(prefix: &str, at: i64) -> String {
+    format!("{prefix}_{:012x}", at.max(0))
+}
+
 fn random() -> [u8; 16] {
     let mut random = [0u8; 16];
     // Without the system's randomness nothing here is safe; the process must not go on.

@@ -14,6 +14,8 @@ mod keyring;
 pub mod mask;
 mod model;
 mod numbers;
+mod organizations;
+mod reseal;
 mod secret;
 mod shared;
 mod sign_ins;
@@ -25,9 +27,9 @@ pub use error::StoreError;
 pub use ids::new_id;
 pub use keyring::{Keyring, KeyringError};
 pub use model::{
-    Agent, Call, CallChange, CallEvent, Configuration, Generation, Inserted, NewCall, NewEvent, Page, PhoneNumber,
-    SignIn,
+    Agent, ApiToken, Call, CallChange, CallEvent, CallFilter, Configuration, DEFAULT_ORGANIZATION, Generation, Inserted,
+    NewCall, NewEvent, Organization, Page, PhoneNumber, SignIn,
 };
 pub use secret::Secret;
-pub use shared::{MediaGrant, Shared, SignInFlow};
+pub use shared::{Admission, CallLimit, MediaGrant, Shared, SignInFlow, Word};
 pub use store::Store;

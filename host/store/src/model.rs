@@ -6,14 +6,54 @@ use serde_json::Value;
 
 use crate::secret::Secret;
 
+/// The organization of whoever needs only one.
+pub const DEFAULT_ORGANIZATION: &str = "org_default";
+
+/// Whom everything belongs to. No limit where a limit is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    pub id: String,
+    pub name: String,
+    /// Calls at once.
+    pub max_calls: Option<i64>,
+    /// New calls a second.
+    pub calls_per_second: Option<i64>,
+    /// Minutes of calls a calendar month (UTC).
+    pub minutes_per_month: Option<i64>,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// A token for the REST API, as it is kept: whoever brings what has this digest may do what the scopes say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiToken {
+    pub id: String,
+    pub organization_id: String,
+    pub name: String,
+    /// SHA-256, in hex.
+    pub digest: String,
+    pub scopes: Vec<String>,
+    pub created_at: i64,
+    pub revoked_at: Option<i64>,
+}
+
 /// One account with a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
     pub id: String,
+    pub organization_id: String,
     pub name: String,
     pub provider: String,
     pub fields: BTreeMap<String, String>,
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that were replaced, and until when webhooks may still be proved by them.
+    pub previous: BTreeMap<String, (Secret, i64)>,
+    /// Places calls of its organization where an order names no configuration.
+    pub is_default: bool,
+    /// Calls at once.
+    pub max_calls: Option<i64>,
+    /// New calls a second.
+    pub calls_per_second: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
 }
@@ -39,6 +79,7 @@ pub struct SignIn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhoneNumber {
     pub id: String,
+    pub organization_id: String,
     /// Canonical: E.164, or an address.
     pub number: String,
     pub configuration_id: String,
@@ -52,6 +93,7 @@ pub struct PhoneNumber {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
     pub id: String,
+    pub organization_id: String,
     pub name: String,
     pub connector: String,
     pub url: Option<String>,
@@ -66,6 +108,7 @@ pub struct Agent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     pub id: String,
+    pub organization_id: String,
     /// `inbound` or `outbound`.
     pub direction: String,
     pub status: String,
@@ -87,11 +130,18 @@ pub struct Call {
     pub end_reason: Option<String>,
     /// Name of the recording's file.
     pub recording: Option<String>,
+    /// The node that carries it.
+    pub owner: String,
+    /// How often it changed hands. Who has an older number writes nothing.
+    pub epoch: i64,
 }
 
 /// A call to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCall {
+    pub organization_id: String,
+    /// The node that carries it.
+    pub owner: String,
     pub direction: String,
     pub status: String,
     pub provider: String,
@@ -123,9 +173,25 @@ impl Inserted {
     }
 }
 
+/// Which calls are wanted. What is absent is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallFilter {
+    pub status: Option<String>,
+    pub direction: Option<String>,
+    pub configuration_id: Option<String>,
+    pub agent_id: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// At or after, and before: Unix milliseconds.
+    pub created_from: Option<i64>,
+    pub created_before: Option<i64>,
+}
+
 /// A change to a call. Absent fields stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallChange {
+    /// Only if the call has not changed hands since.
+    pub epoch: Option<i64>,
     pub status: Option<String>,
     pub provider_call_id: Option<String>,
     pub answered_at: Option<i64>,

@@ -1,8 +1,8 @@
 //! People who signed in with a provider. Tokens are sealed.
 
 use serde_json::{Value, json};
+use sqlx::any::AnyRow;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::StoreError;
 use crate::ids::new_id;
@@ -33,8 +33,8 @@ impl Store {
             .bind(known.expires_at)
             .bind(known.refresh_expires_at)
             .bind(&known.scope)
-            .bind(known.revoked)
-            .bind(known.monitored)
+            .bind(i64::from(known.revoked))
+            .bind(i64::from(known.monitored))
             .bind(now)
             .execute(&self.pool)
             .await?;
@@ -77,7 +77,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn monitor_sign_in(&self, configuration: &str, person: &str, on: bool) -> Result<(), StoreError> {
         let sql = "UPDATE sign_ins SET monitored = $3 WHERE configuration_id = $1 AND person = $2";
-        sqlx::query(sql).bind(configuration).bind(person).bind(on).execute(&self.pool).await?;
+        sqlx::query(sql).bind(configuration).bind(person).bind(i64::from(on)).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Store {
         Ok(sqlx::query(sql).bind(configuration).bind(person).execute(&self.pool).await?.rows_affected())
     }
 
-    fn opened(&self, row: &SqliteRow) -> Result<SignIn, StoreError> {
+    fn opened(&self, row: &AnyRow) -> Result<SignIn, StoreError> {
         let (configuration_id, person): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let sealed: String = row.try_get(2)?;
         let tokens = self.keyring.open(&place(&configuration_id, &person), &sealed)?;
@@ -102,8 +102,8 @@ impl Store {
             expires_at: row.try_get(3)?,
             refresh_expires_at: row.try_get(4)?,
             scope: row.try_get(5)?,
-            revoked: row.try_get(6)?,
-            monitored: row.try_get(7)?,
+            revoked: row.try_get::<i64, _>(6)? != 0,
+            monitored: row.try_get::<i64, _>(7)? != 0,
             configuration_id,
             person,
         })
@@ -111,6 +111,6 @@ impl Store {
 }
 
 /// What tokens are bound to.
-fn place(configuration: &str, person: &str) -> String {
+pub(crate) fn place(configuration: &str, person: &str) -> String {
     format!("{configuration}/sign-in/{person}/tokens")
 }

@@ -1,12 +1,11 @@
 //! The durable store.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Executor, Row};
 use tokio::sync::watch;
 
 use crate::directory::Directory;
@@ -17,7 +16,7 @@ use crate::writer::Writer;
 /// The durable store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) pool: SqlitePool,
+    pub(crate) pool: AnyPool,
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     directory: Arc<ArcSwap<Directory>>,
@@ -27,30 +26,82 @@ pub struct Store {
 /// Where the canary lies, and what it says: it opens only under the right key.
 const CANARY: &str = "keyring-canary";
 
+/// Which database it is. The SQL is the same for both; how a connection begins is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A connection may take so long to be had; then the caller hears that the database cannot be used.
+const ACQUIRE: Duration = Duration::from_secs(1);
+
+/// For each connection to SQLite. A crash of the process leaves it whole; a power cut may cost the last moments, never
+/// consistency. The log is copied back seldom, and stays below 32 MB.
+const SQLITE: [&str; 5] = [
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA wal_autocheckpoint = 8000",
+    "PRAGMA busy_timeout = 4000",
+];
+/// For each connection to PostgreSQL: whoever asks has stopped waiting by then.
+const POSTGRES: [&str; 2] =
+    ["SET statement_timeout = '4s'", "SET idle_in_transaction_session_timeout = '10s'"];
+/// The migrations say BLOB, which PostgreSQL calls `bytea`.
+const POSTGRES_BLOB: &str = "DO $$ BEGIN CREATE DOMAIN blob AS bytea; \
+                             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
+
+impl Backend {
+    fn of(url: &str) -> Self {
+        if url.starts_with("sqlite:") { Self::Sqlite } else { Self::Postgres }
+    }
+
+    /// Creates the file of a SQLite database that is not there.
+    fn dialled(self, url: &str) -> String {
+        match self {
+            Self::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
+            _ => url.to_owned(),
+        }
+    }
+
+    fn pool(self, connections: u32) -> AnyPoolOptions {
+        let greeting: &[&str] = match self {
+            Self::Sqlite => &SQLITE,
+            Self::Postgres => &POSTGRES,
+        };
+        AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).test_before_acquire(false).after_connect(
+            move |connection, _| {
+                Box::pin(async move {
+                    for statement in greeting {
+                        connection.execute(*statement).await?;
+                    }
+                    Ok(())
+                })
+            },
+        )
+    }
+}
+
 impl Store {
-    /// Opens `sqlite:PATH`, brings its tables up to date, and checks that the keyring is the right one.
+    /// Opens `sqlite:PATH` or `postgres://…` with up to so many connections, brings its tables up to date, and checks that
+    /// the keyring is the right one.
     ///
     /// # Errors
     /// When the database cannot be opened, or its secrets are sealed with another key.
-    pub async fn open(url: &str, keyring: Keyring) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Survives a crash of the process whole; a power cut may cost the last moments, never consistency.
-            .synchronous(SqliteSynchronous::Normal)
-            .foreign_keys(true)
-            // Pages that change often are then copied back once for many changes; the log stays below 32 MB.
-            .pragma("wal_autocheckpoint", "8000")
-            .busy_timeout(Duration::from_secs(4))
-            .optimize_on_close(false, None);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(1))
-            .connect_with(options.clone())
-            .await?;
-        let migrated = sqlx::migrate!("../../migrations").run(&pool).await;
+    pub async fn open(url: &str, connections: u32, keyring: Keyring) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let backend = Backend::of(url);
+        let url = backend.dialled(url);
+        // A first connection may have to create the database's file.
+        let pool = backend.pool(connections).acquire_timeout(Duration::from_secs(5)).connect(&url).await?;
+        if backend == Backend::Postgres {
+            pool.execute(POSTGRES_BLOB).await?;
+        }
+        // A newer host may have been here: what it added is no concern of this one.
+        let migrated = sqlx::migrate!("../../migrations").set_ignore_missing(true).run(&pool).await;
         migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let writer = Writer::start(options).await?;
+        let writer = Writer::start(backend.pool(1).connect(&url).await?);
         let store = Self { pool, keyring, writer, directory: Arc::default(), changed: watch::Sender::default() };
         store.check_keyring().await?;
         store.refresh().await?;
@@ -106,6 +157,9 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn reread(&self) -> Result<(), StoreError> {
+        if let Err(error) = self.keyring.reload() {
+            tracing::warn!(%error, "the keys cannot be read anew; the known ones go on");
+        }
         self.refresh().await
     }
 
@@ -114,9 +168,20 @@ impl Store {
         let configurations = self.all_configurations().await?;
         let numbers = self.all_numbers().await?;
         let agents = self.all_agents().await?;
-        self.directory.store(Arc::new(Directory::new(configurations, numbers, agents)));
+        let (organizations, tokens) = (self.all_organizations().await?, self.live_tokens().await?);
+        let directory = Directory::new(configurations, numbers, agents).of(organizations, tokens);
+        self.directory.store(Arc::new(directory));
         self.announce();
         Ok(())
+    }
+
+    /// The canary is sealed anew as everything else is.
+    pub(crate) async fn reseal_canary(&self) -> Result<u64, StoreError> {
+        let sealed = self.meta_get(CANARY).await?.unwrap_or_default();
+        if !self.keyring.is_old(&sealed) {
+            return Ok(0);
+        }
+        self.meta_set(CANARY, &self.keyring.seal(CANARY, CANARY)?).await.map(|()| 1)
     }
 
     async fn check_keyring(&self) -> Result<(), StoreError> {

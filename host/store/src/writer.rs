@@ -1,10 +1,11 @@
 //! Writes about calls, committed in groups: whoever waits shares one commit with everyone who came meanwhile.
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, QueryBuilder, Row, Sqlite};
+use std::fmt::Write as _;
+
+use sqlx::{Acquire, AnyConnection, AnyPool, Row};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, is_conflict};
 use crate::model::{CallChange, NewCall, NewEvent};
 
 /// Calls in one statement. Bounded so that the prepared statements are few.
@@ -27,11 +28,11 @@ enum Job {
 }
 
 impl Writer {
-    pub(crate) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        let connection = SqliteConnection::connect_with(&options).await?;
+    /// Writes on the one connection of this pool.
+    pub(crate) fn start(pool: AnyPool) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(inbox, connection));
-        Ok(Self(jobs))
+        tokio::spawn(write_all(inbox, pool));
+        Self(jobs)
     }
 
     pub(crate) async fn create(&self, id: String, call: NewCall) -> Result<bool, StoreError> {
@@ -56,7 +57,7 @@ impl Writer {
     }
 }
 
-async fn write_all(mut inbox: mpsc::Receiver<Job>, mut connection: SqliteConnection) {
+async fn write_all(mut inbox: mpsc::Receiver<Job>, pool: AnyPool) {
     let mut jobs = Vec::with_capacity(GROUP);
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         // Whoever is about to ask joins this commit; alone, nothing waits.
@@ -66,12 +67,12 @@ async fn write_all(mut inbox: mpsc::Receiver<Job>, mut connection: SqliteConnect
         {
             jobs.push(job);
         }
-        write_group(&mut connection, std::mem::take(&mut jobs)).await;
+        write_group(&pool, std::mem::take(&mut jobs)).await;
     }
 }
 
 /// New calls need one statement for all; it is its own transaction where nothing else is in the group.
-async fn write_group(connection: &mut SqliteConnection, jobs: Vec<Job>) {
+async fn write_group(pool: &AnyPool, jobs: Vec<Job>) {
     let (mut creates, mut changes) = (Vec::new(), Vec::new());
     for job in jobs {
         match job {
@@ -80,7 +81,7 @@ async fn write_group(connection: &mut SqliteConnection, jobs: Vec<Job>) {
         }
     }
     if !creates.is_empty() {
-        let outcome = create(connection, &creates).await.map_err(|error| error.to_string());
+        let outcome = create_surely(pool, &creates).await.map_err(|error| error.to_string());
         for (id, _, done) in creates {
             let new = outcome.as_ref().map(|made| made.contains(&id));
             // Whoever asked may have given up; the row is there all the same.
@@ -88,91 +89,179 @@ async fn write_group(connection: &mut SqliteConnection, jobs: Vec<Job>) {
         }
     }
     if !changes.is_empty() {
-        change_all(connection, changes).await;
+        change_all(pool, changes).await;
     }
 }
 
+/// A connection that the database closed meanwhile is found out by the first statement on it. The same rows again do no
+/// harm: their ids are fixed.
+async fn create_surely(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+    match create(pool, calls).await {
+        Err(error) if is_lost(&error) => create(pool, calls).await,
+        outcome => outcome,
+    }
+}
+
+/// Was the connection lost, so that another one may do better?
+fn is_lost(error: &sqlx::Error) -> bool {
+    let closing = |code: &str| code.starts_with("08") || code.starts_with("57P");
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| closing(&code)),
+        _ => false,
+    }
+}
+
+const CREATE: &str = "INSERT INTO calls (id, organization_id, owner, direction, status, provider, generation, \
+                      configuration_id, agent_id, from_address, to_address, provider_call_id, memo, created_at) VALUES ";
+const COLUMNS: usize = 14;
+
 /// The ids of those that were new.
-async fn create(
-    connection: &mut SqliteConnection,
-    calls: &[(String, NewCall, Reply<bool>)],
-) -> Result<Vec<String>, sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO calls (id, direction, status, provider, generation, configuration_id, agent_id, from_address, \
-         to_address, provider_call_id, memo, created_at) ",
+async fn create(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let sql = format!(
+        "{CREATE}{} ON CONFLICT (configuration_id, provider_call_id) DO NOTHING",
+        placeholders(calls.len(), COLUMNS)
     );
-    query.push_values(calls, |mut row, (id, call, _)| {
-        row.push_bind(id)
-            .push_bind(&call.direction)
-            .push_bind(&call.status)
-            .push_bind(&call.provider)
-            .push_bind(&call.generation)
-            .push_bind(&call.configuration_id)
-            .push_bind(&call.agent_id)
-            .push_bind(&call.from)
-            .push_bind(&call.to)
-            .push_bind(&call.provider_call_id)
-            .push_bind(hex::encode(&call.memo))
-            .push_bind(call.created_at);
-    });
-    query.push(" ON CONFLICT (configuration_id, provider_call_id) DO NOTHING");
-    let created = query.build().execute(&mut *connection).await?.rows_affected();
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for (id, call, _) in calls {
+        query = query
+            .bind(id)
+            .bind(&call.organization_id)
+            .bind(&call.owner)
+            .bind(&call.direction)
+            .bind(&call.status)
+            .bind(&call.provider)
+            .bind(&call.generation)
+            .bind(&call.configuration_id)
+            .bind(&call.agent_id)
+            .bind(&call.from)
+            .bind(&call.to)
+            .bind(&call.provider_call_id)
+            .bind(hex::encode(&call.memo))
+            .bind(call.created_at);
+    }
+    let created = match query.execute(&mut *connection).await {
+        // The id itself is taken: an earlier try of the same rows was carried out after all.
+        Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => 0,
+        outcome => outcome?.rows_affected(),
+    };
     if usize::try_from(created) == Ok(calls.len()) {
         return Ok(calls.iter().map(|(id, ..)| id.clone()).collect());
     }
-    created_of(connection, calls).await
+    created_of(&mut connection, calls).await
+}
+
+/// `($1, $2), ($3, $4)`: numbered, as both databases take them.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 5);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { "), (" });
+        for column in 1..=columns {
+            let comma = if column == 1 { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{comma}${}", row * columns + column);
+        }
+    }
+    text.push(')');
+    text
 }
 
 /// Asked only where a webhook came twice: naming the rows in the statement itself costs every call.
 async fn created_of(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     calls: &[(String, NewCall, Reply<bool>)],
 ) -> Result<Vec<String>, sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM calls WHERE id IN (");
-    let mut ids = query.separated(", ");
+    let sql = format!("SELECT id FROM calls WHERE id IN {}", placeholders(1, calls.len()));
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     for (id, ..) in calls {
-        ids.push_bind(id);
+        query = query.bind(id);
     }
-    query.push(")");
-    let rows = query.build().fetch_all(connection).await?;
+    let rows = query.fetch_all(connection).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 type Changing = (String, CallChange, Vec<NewEvent>, i64, Reply<bool>);
 
-async fn change_all(connection: &mut SqliteConnection, changes: Vec<Changing>) {
-    let mut settled = Vec::with_capacity(changes.len());
-    let committed = async {
-        let mut transaction = connection.begin().await?;
-        for (id, change, events, at, done) in changes {
-            let outcome = change_one(&mut transaction, &id, &change, &events, at).await;
-            settled.push((outcome, done));
+async fn change_all(pool: &AnyPool, changes: Vec<Changing>) {
+    let mut outcome = try_changes(pool, &changes).await;
+    // Nothing was asked to be committed: another connection may do better.
+    if matches!(&outcome, Err((error, Phase::Before)) if is_lost(error)) {
+        outcome = try_changes(pool, &changes).await;
+    }
+    match outcome {
+        Ok(settled) => {
+            for (outcome, (.., done)) in settled.into_iter().zip(changes) {
+                done.send(outcome).ok();
+            }
         }
-        transaction.commit().await
-    };
-    let committed = committed.await.map_err(|error| error.to_string());
-    for (outcome, done) in settled {
-        let outcome = match &committed {
-            Ok(()) => outcome,
-            Err(error) => Err(StoreError::Unavailable(error.clone())),
-        };
-        done.send(outcome).ok();
+        Err((error, _)) => {
+            for (.., done) in changes {
+                done.send(Err(StoreError::Unavailable(error.to_string()))).ok();
+            }
+        }
     }
 }
 
-async fn change_one(
-    connection: &mut SqliteConnection,
+/// Where a transaction failed.
+enum Phase {
+    Before,
+    /// It may have been carried out.
+    Commit,
+}
+
+async fn try_changes(
+    pool: &AnyPool,
+    changes: &[Changing],
+) -> Result<Vec<Result<bool, StoreError>>, (sqlx::Error, Phase)> {
+    let before = |error| (error, Phase::Before);
+    let mut connection = pool.acquire().await.map_err(before)?;
+    let mut transaction = connection.begin().await.map_err(before)?;
+    let mut settled = Vec::with_capacity(changes.len());
+    for (id, change, events, at, _) in changes {
+        let outcome = if change.provider_call_id.is_some() {
+            change_that_may_conflict(&mut transaction, id, change, events, *at).await
+        } else {
+            change_one(&mut transaction, id, change, events, *at).await.map(Ok)
+        };
+        settled.push(outcome.map_err(before)?);
+    }
+    transaction.commit().await.map_err(|error| (error, Phase::Commit))?;
+    Ok(settled)
+}
+
+/// Within a transaction of its own: in PostgreSQL a conflict would spoil the others' part of the group.
+async fn change_that_may_conflict(
+    connection: &mut AnyConnection,
     id: &str,
     change: &CallChange,
     events: &[NewEvent],
     at: i64,
-) -> Result<bool, StoreError> {
+) -> Result<Result<bool, StoreError>, sqlx::Error> {
+    let mut nested = connection.begin().await?;
+    match change_one(&mut nested, id, change, events, at).await {
+        Ok(known) => nested.commit().await.map(|()| Ok(known)),
+        Err(error) if is_conflict(&error) => {
+            let sentence = "another call has the provider's id".to_owned();
+            nested.rollback().await.map(|()| Err(StoreError::Conflict(sentence)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn change_one(
+    connection: &mut AnyConnection,
+    id: &str,
+    change: &CallChange,
+    events: &[NewEvent],
+    at: i64,
+) -> Result<bool, sqlx::Error> {
     let sql = "UPDATE calls SET status = COALESCE($2, status), provider_call_id = COALESCE($3, provider_call_id), \
                answered_at = COALESCE($4, answered_at), ended_at = COALESCE($5, ended_at), \
                duration_s = COALESCE($6, duration_s), cost_amount = COALESCE($7, cost_amount), \
                cost_currency = COALESCE($8, cost_currency), end_reason = COALESCE($9, end_reason), \
-               recording = COALESCE($10, recording) WHERE id = $1";
-    let changed = sqlx::query(sql)
+               recording = COALESCE($10, recording) WHERE id = $1 AND ($11 IS NULL OR epoch = $11)";
+    let query = sqlx::query(sql)
         .bind(id)
         .bind(&change.status)
         .bind(&change.provider_call_id)
@@ -183,10 +272,8 @@ async fn change_one(
         .bind(&change.cost_currency)
         .bind(&change.end_reason)
         .bind(&change.recording)
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| StoreError::conflict(error, "another call has the provider's id"))?;
-    if changed.rows_affected() == 0 {
+        .bind(change.epoch);
+    if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(false);
     }
     for event in events {
@@ -195,5 +282,42 @@ async fn change_one(
         let query = sqlx::query(sql).bind(id).bind(at).bind(&event.kind).bind(event.data.to_string());
         query.execute(&mut *connection).await?;
     }
+    if let Some(ended_at) = change.ended_at {
+        count_seconds(connection, id, ended_at).await?;
+    }
     Ok(true)
+}
+
+/// Adds a call that ended to its organization's month.
+async fn count_seconds(connection: &mut AnyConnection, id: &str, ended_at: i64) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO call_seconds (organization_id, month, seconds) \
+               SELECT organization_id, $2, COALESCE(duration_s, (ended_at - answered_at) / 1000) FROM calls \
+               WHERE id = $1 AND answered_at IS NOT NULL \
+               ON CONFLICT (organization_id, month) DO UPDATE SET seconds = call_seconds.seconds + excluded.seconds";
+    sqlx::query(sql).bind(id).bind(month(ended_at)).execute(connection).await?;
+    Ok(())
+}
+
+/// `2026-11`, in UTC. `at` in Unix milliseconds.
+pub(crate) fn month(at: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_are_those_of_utc() {
+        assert_eq!(month(0), "1970-01");
+        assert_eq!(month(1_796_083_199_999), "2026-11");
+        assert_eq!(month(1_796_083_200_000), "2026-12");
+    }
+
+    #[test]
+    fn placeholders_are_numbered_through() {
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+        assert_eq!(placeholders(1, 3), "($1, $2, $3)");
+    }
 }

@@ -8,6 +8,7 @@ mod apt;
 mod asterisk;
 mod plugins;
 mod run;
+mod services;
 mod test;
 mod wasm_target;
 
@@ -21,6 +22,8 @@ cargo xtask build          build the plugins and target/release/jackfield
 cargo xtask demo [--keep]  a phone call through a plugin that is swapped in mid-call
 cargo xtask test           every check and every test
 cargo xtask test asterisk  only calls over a real Asterisk, which it installs in a folder
+cargo xtask services up    a PostgreSQL and a Redis of our own, for work; prints where they are
+cargo xtask services down  stops them, and removes what is in them
 cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets, audio or jitter
 cargo xtask plugins        only the plugins, into target/plugins
 cargo xtask help           this text";
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
         "bench" => build_and_become("bench", rest),
         "test" if rest == ["asterisk"] => asterisk::test(),
         "test" => test::all(),
+        "services" if rest == ["up"] => services::up_and_tell(),
+        "services" if rest == ["down"] => services::down(services::For::Work),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

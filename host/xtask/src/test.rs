@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::services::{self, For, Services};
 use crate::{EVERYTHING, asterisk, build, plugins, root, run, target, wasm_target};
 
 /// The vendors' own libraries: oracles for signatures, markup and agent protocols that share no code with us.
@@ -36,7 +37,10 @@ pub(crate) fn all() -> Result<()> {
     timed("licences, bans and advisories", deny)?;
     let python = timed("oracles", oracles)?;
     timed("tests of xtask", || run::cargo(&["test", "--quiet", "--package", "xtask"]))?;
-    timed("tests", || tests(&python))?;
+    let services = timed("PostgreSQL and Redis", || services::up(For::Tests))?;
+    let outcome = timed("tests", || tests(&python, &services));
+    services::down(For::Tests)?;
+    outcome?;
     timed("Asterisk", asterisk::test_what_is_built)?;
     timed("documentation", documentation)?;
     run::step(&format!("all passed in {} s", began.elapsed().as_secs()));
@@ -61,11 +65,13 @@ fn lint_guests() -> Result<()> {
     run::checked(cargo.args(["--", "-D", "warnings"]).env("CARGO_ENCODED_RUSTFLAGS", plugins::flags().join("\x1f")))
 }
 
-fn tests(python: &Path) -> Result<()> {
+fn tests(python: &Path, services: &Services) -> Result<()> {
     let mut cargo = run::cargo_command();
     cargo.arg("test").args(EVERYTHING).arg("--no-fail-fast");
     // Where the built things are they find themselves: told by the environment, the host would be built once more.
     cargo.env("RUST_BACKTRACE", "1").env("JACKFIELD_PYTHON", python);
+    // The host under test is told where its database is by the tests alone.
+    cargo.env_remove("DATABASE_URL").env_remove("REDIS_URL").envs(services.environment());
     run::checked(&mut cargo)
 }
 

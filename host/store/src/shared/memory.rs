@@ -1,0 +1,290 @@
+//! Shared state of one host: in this process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::broadcast;
+
+use super::{Admission, CallLimit, MediaGrant, SignInFlow, Word};
+
+/// Words that a slow listener may be behind.
+const WORDS: usize = 256;
+
+/// Tables of this process. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory(Arc<Tables>);
+
+#[derive(Debug)]
+struct Tables {
+    grants: Mutex<Expiring<[u8; 32], MediaGrant>>,
+    seen: Mutex<Expiring<String, ()>>,
+    flows: Mutex<Expiring<[u8; 32], SignInFlow>>,
+    counts: Mutex<HashMap<String, Count>>,
+    transfers: Mutex<Expiring<String, String>>,
+    leases: Mutex<Expiring<String, String>>,
+    words: broadcast::Sender<Word>,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            grants: Mutex::default(),
+            seen: Mutex::default(),
+            flows: Mutex::default(),
+            counts: Mutex::default(),
+            transfers: Mutex::default(),
+            leases: Mutex::default(),
+            words: broadcast::channel(WORDS).0,
+        }
+    }
+}
+
+/// Calls that are up, each with its end, and the beginnings in one second.
+#[derive(Debug, Default)]
+struct Count {
+    calls: BTreeMap<String, Instant>,
+    second: Option<Instant>,
+    begun: u64,
+}
+
+impl Count {
+    fn refuses(&mut self, limit: &CallLimit, now: Instant) -> Option<fn(usize) -> Admission> {
+        self.calls.retain(|_, end| *end > now);
+        if self.second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1)) {
+            (self.second, self.begun) = (Some(now), 0);
+        }
+        if limit.calls.is_some_and(|most| self.calls.len() as u64 >= most) {
+            return Some(Admission::Full);
+        }
+        limit.per_second.is_some_and(|most| self.begun >= most).then_some(Admission::TooFast)
+    }
+}
+
+/// More entries than this, and the oldest ends go first.
+const MOST: usize = 1_000_000;
+
+#[derive(Debug)]
+struct Expiring<K, V> {
+    entries: HashMap<K, (Instant, V)>,
+    /// Swept when it has grown to twice what the last sweep left.
+    sweep_at: usize,
+}
+
+impl<K, V> Default for Expiring<K, V> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), sweep_at: 1_024 }
+    }
+}
+
+impl<K: Eq + Hash, V> Expiring<K, V> {
+    fn put(&mut self, key: K, value: V, until: Instant, now: Instant) {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|_, (end, _)| *end > now);
+            self.sweep_at = (self.entries.len() * 2).clamp(1_024, MOST);
+        }
+        if self.entries.len() < MOST {
+            self.entries.insert(key, (until, value));
+        }
+    }
+
+    fn take(&mut self, key: &K, now: Instant) -> Option<V> {
+        self.entries.remove(key).filter(|(end, _)| *end > now).map(|(_, value)| value)
+    }
+
+    fn get(&self, key: &K, now: Instant) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.entries.get(key).filter(|(end, _)| *end > now).map(|(_, value)| value.clone())
+    }
+
+    fn has(&self, key: &K, now: Instant) -> bool {
+        self.entries.get(key).is_some_and(|(end, _)| *end > now)
+    }
+}
+
+impl Memory {
+    pub(super) fn put_media_grant(&self, token: [u8; 32], grant: MediaGrant, lasting: Duration) {
+        let now = Instant::now();
+        lock(&self.0.grants).put(token, grant, now + lasting, now);
+    }
+
+    pub(super) fn take_media_grant(&self, token: [u8; 32]) -> Option<MediaGrant> {
+        lock(&self.0.grants).take(&token, Instant::now())
+    }
+
+    pub(super) fn put_sign_in_flow(&self, state: [u8; 32], flow: SignInFlow, lasting: Duration) {
+        let now = Instant::now();
+        lock(&self.0.flows).put(state, flow, now + lasting, now);
+    }
+
+    pub(super) fn take_sign_in_flow(&self, state: [u8; 32]) -> Option<SignInFlow> {
+        lock(&self.0.flows).take(&state, Instant::now())
+    }
+
+    pub(super) fn sign_in_flows(&self, configuration: &str) -> usize {
+        let (flows, now) = (lock(&self.0.flows), Instant::now());
+        let open = |(end, flow): &&(Instant, SignInFlow)| *end > now && flow.configuration_id == configuration;
+        flows.entries.values().filter(open).count()
+    }
+
+    pub(super) fn clear_sign_in_flows(&self, configuration: &str) -> usize {
+        let mut flows = lock(&self.0.flows);
+        let before = flows.entries.len();
+        flows.entries.retain(|_, (_, flow)| flow.configuration_id != configuration);
+        before - flows.entries.len()
+    }
+
+    pub(super) fn first_seen(&self, key: &str, lasting: Duration) -> bool {
+        self.first_seen_at(key, lasting, Instant::now())
+    }
+
+    pub(super) fn forget(&self, key: &str) {
+        lock(&self.0.seen).entries.remove(key);
+    }
+
+    pub(super) fn admit(&self, call: &str, limits: &[CallLimit], lasting: Duration) -> Admission {
+        let (mut counts, now) = (lock(&self.0.counts), Instant::now());
+        for (index, limit) in limits.iter().enumerate() {
+            if let Some(refused) = counts.entry(limit.whose.clone()).or_default().refuses(limit, now) {
+                return refused(index);
+            }
+        }
+        for limit in limits {
+            let count = counts.entry(limit.whose.clone()).or_default();
+            count.calls.insert(call.to_owned(), now + lasting);
+            count.begun += 1;
+        }
+        Admission::Admitted
+    }
+
+    pub(super) fn renew_calls(&self, calls: &[(String, Vec<String>)], lasting: Duration) {
+        let (mut counts, end) = (lock(&self.0.counts), Instant::now() + lasting);
+        for (call, whose) in calls {
+            for whose in whose {
+                counts.entry(whose.clone()).or_default().calls.insert(call.clone(), end);
+            }
+        }
+    }
+
+    pub(super) fn release_call(&self, call: &str, whose: &[String]) {
+        let mut counts = lock(&self.0.counts);
+        for whose in whose {
+            counts.get_mut(whose).map(|count| count.calls.remove(call));
+        }
+    }
+
+    pub(super) fn calls_counted(&self, whose: &str) -> u64 {
+        let (counts, now) = (lock(&self.0.counts), Instant::now());
+        counts.get(whose).map_or(0, |count| count.calls.values().filter(|end| **end > now).count() as u64)
+    }
+
+    pub(super) fn begin_transfer(&self, id: &str, call_sid: &str, context: &str, lasting: Duration) -> bool {
+        let (mut transfers, now) = (lock(&self.0.transfers), Instant::now());
+        let free = !transfers.has(&index(call_sid), now);
+        if free {
+            transfers.put(index(call_sid), id.to_owned(), now + lasting, now);
+            transfers.put(id.to_owned(), context.to_owned(), now + lasting, now);
+        }
+        free
+    }
+
+    pub(super) fn put_transfer(&self, id: &str, call_sid: &str, context: &str, lasting: Duration) {
+        let (mut transfers, now) = (lock(&self.0.transfers), Instant::now());
+        transfers.put(index(call_sid), id.to_owned(), now + lasting, now);
+        transfers.put(id.to_owned(), context.to_owned(), now + lasting, now);
+    }
+
+    pub(super) fn transfer(&self, id: &str) -> Option<String> {
+        lock(&self.0.transfers).get(&id.to_owned(), Instant::now())
+    }
+
+    pub(super) fn transfer_of_call(&self, call_sid: &str) -> Option<String> {
+        lock(&self.0.transfers).get(&index(call_sid), Instant::now())
+    }
+
+    pub(super) fn clear_transfer(&self, id: &str, call_sid: &str) {
+        let mut transfers = lock(&self.0.transfers);
+        transfers.entries.remove(id);
+        transfers.entries.remove(&index(call_sid));
+    }
+
+    pub(super) fn lease(&self, name: &str, holder: &str, lasting: Duration) -> bool {
+        let (mut leases, now) = (lock(&self.0.leases), Instant::now());
+        let others = leases.get(&name.to_owned(), now).is_some_and(|known| known != holder);
+        if !others {
+            leases.put(name.to_owned(), holder.to_owned(), now + lasting, now);
+        }
+        !others
+    }
+
+    pub(super) fn release_lease(&self, name: &str, holder: &str) {
+        let mut leases = lock(&self.0.leases);
+        if leases.entries.get(name).is_some_and(|(_, known)| known == holder) {
+            leases.entries.remove(name);
+        }
+    }
+
+    pub(super) fn alive(&self, node: &str, lasting: Duration) {
+        self.lease(&format!("node:{node}"), node, lasting);
+    }
+
+    pub(super) fn is_alive(&self, node: &str) -> bool {
+        lock(&self.0.leases).has(&format!("node:{node}"), Instant::now())
+    }
+
+    pub(super) fn say(&self, word: Word) {
+        // Nobody may be listening.
+        let _ = self.0.words.send(word);
+    }
+
+    pub(super) fn listen(&self) -> broadcast::Receiver<Word> {
+        self.0.words.subscribe()
+    }
+
+    fn first_seen_at(&self, key: &str, lasting: Duration, now: Instant) -> bool {
+        let mut seen = lock(&self.0.seen);
+        let first = !seen.has(&key.to_owned(), now);
+        if first {
+            seen.put(key.to_owned(), (), now + lasting, now);
+        }
+        first
+    }
+}
+
+/// No transfer's id looks like it.
+fn index(call_sid: &str) -> String {
+    format!("call {call_sid}")
+}
+
+fn lock<T>(table: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_key_is_new_again_after_its_time() {
+        let (shared, now) = (Memory::default(), Instant::now());
+        assert!(shared.first_seen_at("k", MINUTE, now));
+        assert!(!shared.first_seen_at("k", MINUTE, now + MINUTE / 2));
+        assert!(shared.first_seen_at("k", MINUTE, now + MINUTE));
+        assert!(shared.first_seen_at("other", MINUTE, now));
+    }
+
+    #[test]
+    fn what_has_ended_does_not_pile_up() {
+        let (shared, now) = (Memory::default(), Instant::now());
+        for index in 0..100_000u64 {
+            shared.first_seen_at(&index.to_string(), Duration::from_secs(1), now + Duration::from_secs(index));
+        }
+        assert!(lock(&shared.0.seen).entries.len() <= 2_048);
+    }
+}
