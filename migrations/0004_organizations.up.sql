@@ -119,3 +119,7 @@ ALTER TABLE calls ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
 
 -- Lists, newest first. Other filters walk a bounded part of it: an index for each would cost every call.
 CREATE INDEX calls_of_organization ON calls (organization_id, id);
+
+-- What an order was given under (Idempotency-Key): the same again is the same call, on whichever node it comes.
+ALTER TABLE calls ADD COLUMN order_key TEXT;
+CREATE UNIQUE INDEX calls_by_order ON calls (order_key) WHERE order_key IS NOT NULL;

@@ -19,6 +19,8 @@ pub enum FromAgent {
     Clear,
     /// Keys to press towards the caller.
     Dtmf(String),
+    /// The caller shall be put through to somebody else.
+    Transfer(TransferWish),
     /// The call shall end.
     HangUp {
         /// After what is queued was heard; at once otherwise.
@@ -40,6 +42,19 @@ pub enum FromAgent {
     },
     /// A message that was refused, and why.
     Problem(String),
+}
+
+/// To whom an agent wants to put a caller through, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferWish {
+    /// E.164 or an address.
+    pub to: String,
+    /// The agent is done with the call, whatever becomes of it.
+    pub blind: bool,
+    /// Seconds that it may ring; the host's own where absent.
+    pub ring_seconds: Option<u32>,
+    /// What whoever picks up hears first.
+    pub announcement: String,
 }
 
 /// Whose words.
@@ -71,6 +86,13 @@ pub enum ToAgent {
     BargeIn {
         /// Heard when they were cut.
         heard_ms: u64,
+    },
+    /// A transfer goes on, or came to nothing.
+    Transfer {
+        /// `requested`, `dialled`, `answered`, `joined`, `failed` or `ended`.
+        state: String,
+        /// Why, where it failed.
+        reason: Option<String>,
     },
     /// The answer to each `Clear`.
     Cleared {

@@ -25,6 +25,6 @@ pub use ambience::Ambience;
 pub use barge_in::host_barge_in;
 pub use builtin::{Play, Tone};
 pub use connector::{AgentError, Connector, Dialect, Endpoint, Start};
-pub use contract::{Action, AgentAudio, FromAgent, Message, Protocol, Speaker, ToAgent};
+pub use contract::{Action, AgentAudio, FromAgent, Message, Protocol, Speaker, ToAgent, TransferWish};
 pub use link::{Link, connect};
 pub use secret::{Proof, Secret};

@@ -13,7 +13,7 @@ use jackfield_media::{Codec, Format};
 use serde_json::{Value, json};
 
 use crate::connector::{AgentError, Beginning, Start};
-use crate::contract::{Action, AgentAudio, FromAgent, Message, Protocol, ToAgent};
+use crate::contract::{Action, AgentAudio, FromAgent, Message, Protocol, ToAgent, TransferWish};
 use crate::engine::MOST_MARKS;
 use crate::secret::{Proof, Secret, sign_sha256};
 use crate::settings::Settings;
@@ -96,6 +96,7 @@ impl Listen {
             "mark" => FromAgent::Mark(self.mark(data)?),
             "disconnect" => FromAgent::HangUp { after_playout: false },
             "hangup" => FromAgent::HangUp { after_playout: data["after_playout"].as_bool().unwrap_or(true) },
+            "transfer" => FromAgent::Transfer(wish(data)?),
             "sendDtmf" => FromAgent::Dtmf(digits(&data["digits"])?),
             "playAudio" => FromAgent::Audio(self.play(data)?),
             "clearMarks" => {
@@ -103,7 +104,7 @@ impl Listen {
                 return Ok(None);
             }
             // Apps built for jambonz say more than we act on.
-            "transcription" | "transfer" | "json" | "error" => return Ok(None),
+            "transcription" | "json" | "error" => return Ok(None),
             other => return Err(format!("there is no message of type `{other}`")),
         }))
     }
@@ -176,6 +177,9 @@ impl Protocol for Listen {
                 json!({ "type": "mark", "data": { "name": name, "event": event } })
             }
             ToAgent::Cleared { .. } => return Vec::new(),
+            ToAgent::Transfer { state, reason } => {
+                json!({ "type": "transfer", "data": { "state": state, "reason": reason } })
+            }
             ToAgent::BargeIn { heard_ms } => json!({ "type": "bargeIn", "data": { "heardMs": heard_ms } }),
             ToAgent::Stop { reason } => json!({ "type": "stop", "data": { "reason": reason } }),
         };
@@ -222,6 +226,24 @@ fn signature(secret: &Secret, start: &Start, unix_time: u64) -> Value {
 /// JSON with a `type`, sent as the wrong kind of message.
 fn is_control(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{') && serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value["type"].is_string())
+}
+
+/// `{"to", "mode": "attended" | "blind", "timeout", "announcement"}`.
+fn wish(data: &Value) -> Result<TransferWish, String> {
+    let to = data["to"].as_str().filter(|to| (1..=LONGEST_NAME).contains(&to.len()));
+    let to = to.ok_or_else(|| "a transfer needs a `to`: a number with its country code, or an address".to_owned())?;
+    let blind = match data["mode"].as_str() {
+        None if data["mode"].is_null() => false,
+        Some("attended") => false,
+        Some("blind") => true,
+        _ => return Err("`mode` is `attended` or `blind`".to_owned()),
+    };
+    let seconds = data["timeout"].as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    if !data["timeout"].is_null() && !seconds.is_some_and(|seconds| (5..=600).contains(&seconds)) {
+        return Err("`timeout` is 5 to 600 seconds".to_owned());
+    }
+    let announcement = data["announcement"].as_str().unwrap_or_default().to_owned();
+    Ok(TransferWish { to: to.to_owned(), blind, ring_seconds: seconds, announcement })
 }
 
 fn digits(value: &Value) -> Result<String, String> {

@@ -126,7 +126,14 @@ impl Protocol for Pipecat {
             ToAgent::Dtmf(digit) => vec![self.rtvi("dtmf", &json!({ "buttons": [digit] }))],
             ToAgent::Stop { .. } if self.options.rtvi => vec![self.rtvi("disconnect-bot", &json!({}))],
             // There is no frame for an end, nor one for marks.
-            ToAgent::Stop { .. } | ToAgent::Mark { .. } | ToAgent::Cleared { .. } | ToAgent::BargeIn { .. } => {
+            ToAgent::Transfer { state, reason } if self.options.rtvi => {
+                vec![self.rtvi("server-message", &json!({ "transfer": state, "reason": reason }))]
+            }
+            ToAgent::Stop { .. }
+            | ToAgent::Mark { .. }
+            | ToAgent::Cleared { .. }
+            | ToAgent::BargeIn { .. }
+            | ToAgent::Transfer { .. } => {
                 Vec::new()
             }
         }

@@ -244,6 +244,10 @@ impl Realtime {
                 let said = Action::Say(FromAgent::Dtmf(digits));
                 [said, output(json!({ "ok": true }))].into_iter().chain(self.want()).collect()
             }
+            Wish::Transfer(wish) => {
+                let said = Action::Say(FromAgent::Transfer(wish));
+                vec![said, output(json!({ "ok": true, "state": "requested" }))]
+            }
             Wish::Impossible(why) => [output(json!({ "error": why }))].into_iter().chain(self.want()).collect(),
         }
     }
@@ -331,6 +335,15 @@ impl Protocol for Realtime {
                 Vec::new()
             }
             ToAgent::Cleared { heard_ms } => self.cleared(heard_ms),
+            // Only what the model has to go on with.
+            ToAgent::Transfer { state, reason } if state == "failed" => {
+                let text = format!("The transfer failed: {}.", reason.unwrap_or_default());
+                let content = json!([{ "type": "input_text", "text": text }]);
+                let item = json!({ "type": "message", "role": "system", "content": content });
+                let told = write(&json!({ "type": "conversation.item.create", "item": item }));
+                [told].into_iter().chain(self.want()).collect()
+            }
+            ToAgent::Transfer { .. } => Vec::new(),
             ToAgent::BargeIn { heard_ms } => self.interrupted(heard_ms),
             // There is no word for an end, and marks that were cut are answered by `Cleared`.
             ToAgent::Mark { cleared: true, .. } | ToAgent::Stop { .. } => Vec::new(),

@@ -169,7 +169,7 @@ impl Protocol for TwilioStream {
             ToAgent::Audio(audio) => return self.media(&audio),
             ToAgent::Dtmf(digit) => self.message("dtmf", "dtmf", &json!({ "track": "inbound_track", "digit": digit })),
             ToAgent::Mark { name, .. } => self.message("mark", "mark", &json!({ "name": name })),
-            ToAgent::Cleared { .. } | ToAgent::BargeIn { .. } => return Vec::new(),
+            ToAgent::Cleared { .. } | ToAgent::BargeIn { .. } | ToAgent::Transfer { .. } => return Vec::new(),
             ToAgent::Stop { .. } => {
                 let body = json!({ "accountSid": self.ids.account, "callSid": self.ids.call });
                 self.message("stop", "stop", &body)

@@ -1,5 +1,7 @@
 //! What happens to a call, and what is to be done about it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::status::{Direction, Status};
 
 /// Times in milliseconds.
@@ -34,7 +36,7 @@ pub struct Stored {
 }
 
 /// Who or what ended a stream or asked for the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     Caller,
     Agent,
@@ -44,7 +46,7 @@ pub enum Ended {
 }
 
 /// What the provider reported.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// None where the provider's word has no meaning here.
     pub status: Option<Status>,
@@ -59,7 +61,7 @@ pub struct Report {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// The provider took the order.
     Placed {
@@ -84,6 +86,8 @@ pub enum Input {
     HangUpRequested(Ended),
     HangUpDone,
     HangUpFailed,
+    /// The call goes on without the agent, between people; or it does not, after all.
+    HandedOver(bool),
     /// An inspection found nothing out.
     InspectFailed,
     /// Time passed.

@@ -9,8 +9,12 @@ mod events;
 mod machine;
 pub mod retry;
 mod status;
+mod transfer;
 
 pub use desk::{DeskOrder, DeskStage};
 pub use events::{Change, Effect, Ended, Input, Limits, Record, Report, Stored};
 pub use machine::CallMachine;
 pub use status::{Direction, Status};
+pub use transfer::{
+    TransferEffect, TransferFailure, TransferInput, TransferMachine, TransferMode, TransferState,
+};

@@ -46,6 +46,8 @@ pub struct CallMachine {
     patience: Option<u64>,
     /// The cap on the whole call has been reached, and what follows from it was done.
     overlong: bool,
+    /// It goes on between people: the end of its audio here is not its end.
+    handed_over: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +94,7 @@ impl CallMachine {
             inspect_at: None,
             patience: Some(now + wait),
             overlong: false,
+            handed_over: false,
         }
     }
 
@@ -116,6 +119,20 @@ impl CallMachine {
             machine.placing = Placing::Unknown;
             machine.hang_up_wanted = true;
             machine.read_back = Errand::due_at(now);
+        }
+        machine
+    }
+
+    /// A call that another node carried and goes on carrying here: nothing about it has ended.
+    pub fn adopt(stored: Stored, now: u64, limits: Limits) -> Self {
+        let mut machine = Self::new(stored.direction, stored.began, limits);
+        machine.status = stored.status;
+        machine.answered_at = stored.answered_at;
+        if stored.provider_known {
+            machine.placing = Placing::Known;
+        }
+        if stored.status == Status::InProgress {
+            machine.patience = Some(now + limits.no_stream);
         }
         machine
     }
@@ -162,6 +179,7 @@ impl CallMachine {
             Input::HangUpRequested(by) => self.hang_up_requested(now, by, &mut effects),
             Input::HangUpDone => self.hang_up_done(now, &mut effects),
             Input::HangUpFailed => self.hang_up_failed(now, &mut effects),
+            Input::HandedOver(on) => self.handed_over(now, on, &mut effects),
             Input::InspectFailed => self.inspect_failed(now, &mut effects),
             Input::Tick => self.tick(now, &mut effects),
         }
@@ -302,7 +320,7 @@ impl CallMachine {
         }
         self.stream = Stream::Closed;
         effects.push(record("stream-closed", [("by", word(&by))]));
-        if self.is_finished() {
+        if self.is_finished() || self.handed_over {
             return;
         }
         let by_caller = by == Ended::Caller;
@@ -312,6 +330,21 @@ impl CallMachine {
             self.patience = Some(now + self.limits.grace);
         } else {
             self.want_hang_up(now, effects);
+        }
+    }
+
+    /// A call whose audio ended while it was to be handed over, and then was not, has nobody any more.
+    fn handed_over(&mut self, now: u64, on: bool, effects: &mut Vec<Effect>) {
+        if self.is_ending() || self.handed_over == on {
+            return;
+        }
+        self.handed_over = on;
+        effects.push(record("handed-over", [("on", on.to_string())]));
+        if on {
+            self.patience = None;
+        } else if self.stream == Stream::Closed {
+            let reason = Ended::Fault("the call was to be handed over, and was not".to_owned());
+            self.hang_up_requested(now, reason, effects);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Where a call stands.
 
+use serde::{Deserialize, Serialize};
+
 /// Who dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -10,7 +12,7 @@ pub enum Direction {
 }
 
 /// Where a call stands. Only ever moves forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Status {
     Initiated,
     Ringing,

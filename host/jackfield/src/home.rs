@@ -30,14 +30,27 @@ pub(crate) async fn open(settings: &Settings) -> Result<Home, String> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| format!("the data folder {} cannot be made: {error}", folder.display()))?;
     let database = settings.database().map_err(|error| error.to_string())?;
-    let keyring = keyring(&folder.join("master.key"), &database)?;
-    let store = Store::open(&database.url, keyring.clone()).await.map_err(|error| error.to_string())?;
+    let keyring = keyring(settings, &database)?;
+    let store =
+        Store::open(&database.url, settings.connections(), keyring.clone()).await.map_err(|error| error.to_string())?;
     let (admin, fresh_token) = admin(settings, &store).await?;
     Ok(Home { keyring, store, admin, fresh_token })
 }
 
+/// From where the settings say.
+pub(crate) fn keyring(settings: &Settings, database: &Database) -> Result<Keyring, String> {
+    let (value, command) = (&settings.keys.value, &settings.keys.command);
+    if !value.is_empty() {
+        return Keyring::from_text(&value.replace(',', "\n")).map_err(|error| error.to_string());
+    }
+    if !command.is_empty() {
+        return Keyring::from_command(command).map_err(|error| error.to_string());
+    }
+    in_file(&settings.key_file(), database)
+}
+
 /// A new key for an old database would only make its secrets look damaged.
-fn keyring(path: &Path, database: &Database) -> Result<Keyring, String> {
+fn in_file(path: &Path, database: &Database) -> Result<Keyring, String> {
     let used = database.file.as_ref().is_some_and(|file| file.exists());
     if used && !path.exists() {
         return Err(format!(

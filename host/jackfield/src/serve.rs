@@ -9,7 +9,7 @@ use std::time::Duration;
 use jackfield_egress::{Egress, ObjectStore};
 use jackfield_plugins::{CompiledCache, PluginHost};
 use jackfield_server::{
-    Admin, App, CallService, Drain, MediaPool, Metrics, Parts, Rollout, ServerSettings, StockPlugin, Switchboard,
+    Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, StockPlugin, Switchboard,
 };
 use jackfield_store::Shared;
 use tokio::net::TcpListener;
@@ -65,12 +65,22 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     let plugins = plugins(settings, &keyring)?;
     let egress = Egress::new(settings.egress()).map_err(|error| format!("the way out cannot be opened: {error}"))?;
     let recordings = recordings(settings, &egress, &mut server)?;
-    let parts = wire(settings, Wires { store, plugins, egress, server: Arc::new(server), admin, recordings })?;
+    let id = Node::fresh_id();
+    let shared = match settings.redis_url() {
+        None => Shared::default(),
+        Some(url) => {
+            Shared::redis(url, &id).await.map_err(|error| format!("{error}. Check `redis_url` (REDIS_URL)."))?
+        }
+    };
+    let node = Node::new(id, shared.clone());
+    let parts =
+        wire(settings, Wires { shared, node, store, plugins, egress, server: Arc::new(server), admin, recordings })?;
     parts.rollout.restore(STOCK).await.map_err(|error| error.to_string())?;
     let recovered = parts.calls.recover().await.map_err(|error| error.to_string())?;
     tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));
     warn(settings, &parts, recovered);
     let app = App::new(parts);
+    tokio::spawn(jackfield_server::keep_together(app.clone()));
     tokio::spawn(jackfield_server::keep_sockets(app.clone()));
     tokio::spawn(jackfield_server::keep_watch(app.clone()));
     let serving = tokio::spawn(jackfield_server::serve(listener, app.clone()));
@@ -86,6 +96,8 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
 }
 
 struct Wires {
+    shared: Shared,
+    node: Node,
     store: jackfield_store::Store,
     plugins: PluginHost,
     egress: Egress,
@@ -111,8 +123,8 @@ fn recordings(
 
 /// Ties the parts together.
 fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
-    let Wires { store, plugins, egress, server, admin, recordings } = wires;
-    let (shared, metrics, drain) = (Shared::default(), Metrics::default(), Drain::default());
+    let Wires { shared, node, store, plugins, egress, server, admin, recordings } = wires;
+    let (metrics, drain) = (Metrics::default(), Drain::default());
     let media = MediaPool::start(settings.media_workers(), metrics.clone(), recordings);
     let media = media.map_err(|error| format!("the audio threads cannot be started: {error}"))?;
     let rollout = Rollout::new(plugins.clone(), store.clone());
@@ -126,9 +138,10 @@ fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
         metrics: metrics.clone(),
         media,
         drain: drain.clone(),
+        node: node.clone(),
     });
     let admin = Admin::new(admin, &server.limits);
-    Ok(Parts { store, shared, plugins, rollout, egress, settings: server, metrics, drain, calls, admin })
+    Ok(Parts { store, shared, plugins, rollout, egress, settings: server, metrics, drain, calls, admin, node })
 }
 
 fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<PluginHost, String> {

@@ -36,6 +36,20 @@ impl Ambient {
     }
 }
 
+/// What a caller hears who waits for somebody to pick up: 425 Hz, a second of every five (ITU-T E.180, as most of the
+/// world has it).
+pub(crate) fn ringback() -> Ambient {
+    const RATE: u32 = 8_000;
+    let sample = |at: u32| {
+        let phase = f64::from(at % RATE) * 425.0 / f64::from(RATE);
+        #[allow(clippy::cast_possible_truncation, reason = "a tenth of full scale")]
+        let value = ((phase * std::f64::consts::TAU).sin() * 3_276.0) as i16;
+        if at < RATE { value } else { 0 }
+    };
+    let samples: Arc<[i16]> = (0..5 * RATE).map(sample).collect();
+    Ambient { samples, rate: RATE, gain: 4_096 }
+}
+
 impl Background {
     /// None for a wire of an odd rate.
     pub(crate) fn new(sound: Ambient, rate: u32) -> Option<Self> {

@@ -203,6 +203,8 @@ pub struct Session {
     voice: Option<Voice>,
     /// When an agent whose words were cut last went on with them.
     hushed: Option<Duration>,
+    /// The caller waits, and hears a tone: what the sound under the agent's voice was before.
+    held: Option<Option<Background>>,
     /// When the barge-in began that the provider has yet to confirm, and how much it held then.
     unconfirmed: Option<(Duration, Duration)>,
     outputs: VecDeque<Output>,
@@ -235,6 +237,7 @@ impl Session {
             tape: config.record.then(|| Tape::new(config.wire_in.rate, frame_ms, now)),
             voice: None,
             hushed: None,
+            held: None,
             unconfirmed: None,
             outputs: VecDeque::new(),
             stats: Stats::default(),
@@ -335,6 +338,20 @@ impl Session {
         self.voice = if on { Voice::new(self.config.wire_in) } else { None };
     }
 
+    /// The caller waits for somebody else, and hears a tone; the agent hears nothing, and is not heard. Or not any more.
+    pub fn hold(&mut self, now: Duration, on: bool) {
+        match (on, self.held.take()) {
+            (true, None) => {
+                self.clear(now, now);
+                let tone = Background::new(crate::ambient::ringback(), self.config.wire_out.rate);
+                self.held = Some(std::mem::replace(&mut self.background, tone));
+            }
+            (true, held) => self.held = held,
+            (false, Some(before)) => self.background = before,
+            (false, None) => {}
+        }
+    }
+
     /// The provider has no word for a clear: what it holds is heard.
     pub fn clear_untold(&mut self, now: Duration) {
         if let Some((from, held)) = self.unconfirmed.take() {
@@ -432,6 +449,11 @@ impl Session {
         if self.config.feed {
             self.feed.got(now, Duration::from_micros(format.micros(payload.len())), payload);
         }
+        if self.held.is_some() {
+            // Its clock goes on.
+            let silence = vec![format.silence(); payload.len()];
+            return self.pass_to_agent(&silence);
+        }
         self.pass_to_agent(payload);
         let began = self.voice.as_mut().and_then(|voice| voice.hear(payload));
         if let Some(ago) = began.filter(|_| !self.playout.is_done(now)) {
@@ -506,7 +528,7 @@ impl Session {
             self.stats.bad += 1;
             return;
         }
-        if self.goes_on(now) {
+        if self.held.is_some() || self.goes_on(now) {
             self.stats.hushed += 1;
             return;
         }

@@ -633,3 +633,27 @@ fn the_time_to_silence_is_what_the_provider_confirms_or_what_it_holds() {
     let silent = untold.stats().silence_ms.unwrap();
     assert!((40..=60).contains(&silent), "the lead is heard to its end: {silent} ms");
 }
+
+#[test]
+fn a_caller_on_hold_hears_a_tone_and_neither_hears_the_other() {
+    let mut session = started(config());
+    session.hold(ms(0), true);
+    let mut tone = Vec::new();
+    for index in 0..25u64 {
+        session.handle(ms(index * 20), Input::WireAudio { payload: &speech(1), sequence: None });
+        session.handle(ms(index * 20), Input::AgentAudio(&speech(1)));
+        session.handle(ms(index * 20 + 10), Input::Tick);
+        for output in drain(&mut session) {
+            match output {
+                Output::Agent(AgentMessage::Audio(heard)) => assert!(heard.iter().all(|byte| *byte == 0xff), "silence"),
+                Output::Wire(WireCommand::Audio(frame)) => tone.extend(frame),
+                _ => {}
+            }
+        }
+    }
+    assert!(tone.len() >= 20 * 160 && !tone.windows(3).any(|part| part == [0x55; 3]), "only the tone is heard");
+    session.hold(ms(500), false);
+    session.handle(ms(600), Input::AgentAudio(&speech(3)));
+    let back = (31..36).flat_map(|at| audio(&tick(&mut session, at * 20))).collect::<Vec<_>>();
+    assert_eq!(back.concat(), speech(3), "the agent is heard again");
+}

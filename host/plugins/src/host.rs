@@ -152,6 +152,15 @@ impl PluginHost {
         Ok(digest)
     }
 
+    /// Makes a generation in memory the one that new calls begin on. False where there is none.
+    pub fn make_current(&self, name: &str, digest: &str) -> bool {
+        let slots = self.0.slots.load();
+        let (Some(slot), Some(known)) = (slots.get(name), self.generation(name, digest)) else { return false };
+        let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.current.store(Some(known));
+        true
+    }
+
     /// Names of the plugins that serve.
     pub fn names(&self) -> Vec<String> {
         self.serving().into_iter().map(|generation| generation.describe().name.clone()).collect()

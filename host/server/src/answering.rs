@@ -18,6 +18,7 @@ use crate::account::guest_call;
 use crate::call_service::CallProblem;
 use crate::clock::now_ms;
 use crate::live::provider::{Provider, refusal_of};
+use crate::seats::{self, NoSeat};
 
 /// How long a provider is asked to carry out an answer: nobody rings longer for a host that cannot be heard.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -71,13 +72,19 @@ pub(crate) async fn admit(
         Ok(agent) => agent,
         Err(sentence) => return Ok(Answer { call: None, action: say(sentence), again: false }),
     };
+    let seat = seats::member(&configuration.id, Some(&incoming.provider_id), "");
+    match app.calls.seats.take(&seat, &configuration.organization_id, &configuration.id).await {
+        Ok(()) => {}
+        Err(NoSeat::Store(error)) => return Err(NotNow::Store(error)),
+        Err(NoSeat::Limit(why)) => return turned_away(app, generation, configuration, incoming, &agent, &why).await,
+    }
     let (call, again) = match insert(app, generation, configuration, incoming, &agent).await? {
         Inserted::Existing(call) if call.ended_at.is_some() => {
             return Ok(Answer { call: Some(call), action: Action::HangUp, again: true });
         }
         Inserted::Existing(call) => (call, true),
         Inserted::New(call) if !app.calls.has_room() => {
-            app.calls.refused_for_room(&call).await;
+            app.calls.refuse(&call, "busy", "the host has as many calls as it may").await;
             return Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false });
         }
         Inserted::New(call) => {
@@ -87,6 +94,22 @@ pub(crate) async fn admit(
     };
     let stream = app.calls.stream_action(&call).await.map_err(NotNow::Media)?;
     Ok(Answer { call: Some(call), action: Action::Stream(stream), again })
+}
+
+/// A call that there is no seat for is written down, and hears busy.
+async fn turned_away(
+    app: &App,
+    generation: &Generation,
+    configuration: &Configuration,
+    incoming: &Incoming,
+    agent: &Agent,
+    why: &str,
+) -> Result<Answer, NotNow> {
+    let call = insert(app, generation, configuration, incoming, agent).await?.into_call();
+    if call.ended_at.is_none() {
+        app.calls.refuse(&call, "busy", why).await;
+    }
+    Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false })
 }
 
 /// The agent that answers the called number, or what to tell the caller.
@@ -106,6 +129,9 @@ async fn insert(
     agent: &Agent,
 ) -> Result<Inserted, NotNow> {
     let call = NewCall {
+        organization_id: configuration.organization_id.clone(),
+        owner: app.node.id().to_owned(),
+        order_key: None,
         direction: "inbound".to_owned(),
         status: "ringing".to_owned(),
         provider: configuration.provider.clone(),

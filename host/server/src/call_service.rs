@@ -5,43 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_agents::{AgentError, Ambience, Connector, Start};
-use jackfield_calls::retry::{self, Failure, Retry};
 use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status, Stored};
 use jackfield_egress::Egress;
-use jackfield_plugins::types::{Ability, Fault, PlaceRequest, Placed, StatusUpdate, StreamAction};
+use jackfield_plugins::types::{PlaceRequest, StatusUpdate, StreamAction};
 use jackfield_plugins::{Generation, Pin, PluginHost};
-use jackfield_store::{
-    ANY_NUMBER, Agent, Call, CallChange, Configuration, Directory, MediaGrant, NewCall, Shared, Store, StoreError,
-};
+use jackfield_store::{ANY_NUMBER, Agent, Call, CallChange, Configuration, MediaGrant, Shared, Store, StoreError};
 
 use crate::account::{account_of, guest_call};
 use crate::clock::now_ms;
+use crate::cluster::Node;
 use crate::drain::Drain;
-use crate::live::provider::{Provider, refusal_of};
-use crate::live::{self, Handle, Parts, Registry, TakenStream, report_of, status_of};
+use crate::live::provider::Provider;
+use crate::live::{self, Handle, Parts, Registry, TakenStream, report_of};
 use crate::media::{Cast, Means, MediaPool, Player, StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
 use crate::rollout::Rollout;
+use crate::seats::Seats;
 use crate::settings::ServerSettings;
 use crate::sign_ins::SignIns;
 use crate::token;
-
-/// How long an order is tried before whoever gave it hears that the provider is busy.
-const PLACE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// An outbound call, as an operator orders it.
-#[derive(Debug, Clone)]
-pub struct PlaceOrder {
-    /// Id or name.
-    pub agent: String,
-    /// Whom to call: E.164 or an address.
-    pub to: String,
-    /// One of the configuration's numbers; the first of them when absent.
-    pub from: Option<String>,
-    /// Id or name; found by `from`, or the only one that can place calls, when absent.
-    pub configuration: Option<String>,
-}
 
 /// A number that the provider says the account has.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -108,6 +91,8 @@ pub struct Switchboard {
     pub media: MediaPool,
     /// Whether new calls are taken.
     pub drain: Drain,
+    /// This host among others.
+    pub node: Node,
 }
 
 impl std::fmt::Debug for Switchboard {
@@ -122,8 +107,9 @@ impl std::fmt::Debug for Switchboard {
 /// Calls. Cheap to clone.
 #[derive(Clone)]
 pub struct CallService {
-    board: Arc<Switchboard>,
-    registry: Registry,
+    pub(crate) board: Arc<Switchboard>,
+    pub(crate) registry: Registry,
+    pub(crate) seats: Seats,
     sign_ins: SignIns,
 }
 
@@ -132,7 +118,8 @@ impl CallService {
     pub fn new(board: Switchboard) -> Self {
         let Switchboard { store, shared, egress, settings, .. } = &board;
         let sign_ins = SignIns::new(store.clone(), shared.clone(), egress.clone(), &settings.public_url);
-        Self { board: Arc::new(board), registry: Registry::default(), sign_ins }
+        let seats = Seats { store: store.clone(), shared: shared.clone() };
+        Self { board: Arc::new(board), registry: Registry::default(), seats, sign_ins }
     }
 
     /// Who has signed in.
@@ -150,18 +137,6 @@ impl CallService {
         self.registry.up()
     }
 
-    /// Settles the calls that an earlier run of the host left unfinished.
-    pub async fn recover(&self) -> Result<usize, StoreError> {
-        let unfinished = self.board.store.unfinished_calls().await?;
-        let count = unfinished.len();
-        for call in unfinished {
-            if let Err(why) = self.revive(&call).await {
-                tracing::error!(call = call.id, why, "an unfinished call could not be settled");
-            }
-        }
-        Ok(count)
-    }
-
     /// Ends every call, as at the end of a drain.
     pub async fn hang_up_all(&self) {
         for handle in self.registry.active() {
@@ -169,45 +144,31 @@ impl CallService {
         }
     }
 
-    /// Places a call and waits for the provider's word.
-    pub async fn place(&self, order: PlaceOrder) -> Result<Call, CallProblem> {
-        if self.board.drain.draining() {
-            return Err(CallProblem::Draining);
-        }
-        if !self.has_room() {
-            return Err(CallProblem::Limit(format!(
-                "{} calls are up, as many as limits.calls allows; wait, or raise it",
-                self.active()
-            )));
-        }
-        let (configuration, agent, from) = self.resolve(&order)?;
-        let serving = self.board.plugins.current(&configuration.provider);
-        let generation = serving
-            .ok_or_else(|| CallProblem::Plugin(format!("no plugin for `{}` is loaded", configuration.provider)))?;
-        let call = self.write_intent(&configuration, &generation, &agent, from, order.to).await?;
-        let request = self.place_request(&call).await.map_err(CallProblem::ProviderUnavailable)?;
-        let machine = CallMachine::new(Direction::Outbound, unsigned(call.created_at), self.limits());
-        let handle = self.start(call, machine, generation.pin(), configuration, Some(request.clone()));
-        self.send_order(&handle, &request).await?;
-        Ok(handle.call())
+    /// An organization's call.
+    pub async fn call_of(&self, organization: &str, id: &str) -> Result<Call, CallProblem> {
+        let call = self.board.store.call(id).await?.filter(|call| call.organization_id == organization);
+        call.ok_or_else(|| CallProblem::NotFound(format!("there is no call `{id}`")))
     }
 
     /// Ends a call that is up.
-    pub async fn hang_up(&self, id: &str) -> Result<(), CallProblem> {
-        let call = self.board.store.call(id).await?;
-        let call = call.ok_or_else(|| CallProblem::NotFound(format!("there is no call `{id}`")))?;
+    pub async fn hang_up(&self, organization: &str, id: &str) -> Result<(), CallProblem> {
+        let call = self.call_of(organization, id).await?;
         if call.ended_at.is_some() {
             return Ok(());
         }
-        let handle = self.revive(&call).await.map_err(CallProblem::Plugin)?;
         // A call that ends by itself at this moment is as wanted.
-        handle.tell(Input::HangUpRequested(Ended::Operator)).await.ok();
-        Ok(())
+        let told = self.tell(id, Input::HangUpRequested(Ended::Operator)).await;
+        told.map_err(CallProblem::ProviderUnavailable)
     }
 
     /// Points a number at this host, or away from it. Returns the provider's warnings.
-    pub async fn bind_number(&self, number_id: &str, bound: bool) -> Result<Vec<String>, CallProblem> {
-        let number = self.board.store.get_number(number_id).await?;
+    pub async fn bind_number(
+        &self,
+        organization: &str,
+        number_id: &str,
+        bound: bool,
+    ) -> Result<Vec<String>, CallProblem> {
+        let number = self.board.store.get_number(organization, number_id).await?;
         if number.number == ANY_NUMBER {
             return Err(CallProblem::Invalid("`*` stands for every number: bind those that are meant".to_owned()));
         }
@@ -216,7 +177,7 @@ impl CallService {
             self.board.settings.public_url.trim_end_matches('/'),
             number.configuration_id
         );
-        let provider = self.provider(&number.configuration_id)?;
+        let provider = self.provider(organization, &number.configuration_id)?;
         let binding = provider.bind_number(&number.number, bound.then_some(webhook.as_str())).await?;
         Ok(binding.warnings)
     }
@@ -224,10 +185,11 @@ impl CallService {
     /// The numbers of an account, as the provider lists them.
     pub async fn list_numbers(
         &self,
+        organization: &str,
         configuration: &str,
         cursor: Option<String>,
     ) -> Result<(Vec<AvailableNumber>, Option<String>), CallProblem> {
-        let page = self.provider(configuration)?.list_numbers(cursor.as_deref()).await?;
+        let page = self.provider(organization, configuration)?.list_numbers(cursor.as_deref()).await?;
         let shown = page.numbers.into_iter().map(|number| AvailableNumber {
             number: number.number,
             label: number.label,
@@ -237,8 +199,8 @@ impl CallService {
     }
 
     /// Do the account's credentials work?
-    pub async fn probe(&self, configuration: &str) -> Result<(), CallProblem> {
-        self.provider(configuration)?.probe().await
+    pub async fn probe(&self, organization: &str, configuration: &str) -> Result<(), CallProblem> {
+        self.provider(organization, configuration)?.probe().await
     }
 
     /// May another call come in?
@@ -247,14 +209,14 @@ impl CallService {
     }
 
     /// A call that was written down and then not let in.
-    pub(crate) async fn refused_for_room(&self, call: &Call) {
+    pub(crate) async fn refuse(&self, call: &Call, status: &'static str, why: &str) {
         let change = CallChange {
-            status: Some("busy".to_owned()),
+            status: Some(status.to_owned()),
             ended_at: Some(now_ms()),
-            end_reason: Some("the host has as many calls as it may".to_owned()),
+            end_reason: Some(why.to_owned()),
             ..CallChange::default()
         };
-        self.board.metrics.call_ended("busy");
+        self.board.metrics.call_ended(status);
         if let Err(error) = self.board.store.change_call(&call.id, change, Vec::new(), now_ms()).await {
             tracing::error!(call = call.id, %error, "a refused call could not be stored");
         }
@@ -288,7 +250,10 @@ impl CallService {
     /// Spends a media token.
     pub(crate) async fn take_stream(&self, token: &str) -> Option<TakenStream> {
         let grant = self.board.shared.take_media_grant(token::digest(token)).await.ok()??;
-        self.registry.get(&grant.call_id)?.claim_stream()
+        if let Some(handle) = self.registry.get(&grant.call_id) {
+            return handle.claim_stream();
+        }
+        self.adopt(&grant.call_id).await?.claim_stream()
     }
 
     /// Hands an open media socket to the audio threads.
@@ -315,14 +280,6 @@ impl CallService {
     /// A callback reported something about a call.
     pub(crate) async fn reported(&self, id: &str, update: StatusUpdate) -> Result<(), String> {
         self.tell(id, Input::Reported(report_of(update))).await
-    }
-
-    /// Something happened to a call, if there is such a call.
-    pub(crate) async fn tell(&self, id: &str, input: Input) -> Result<(), String> {
-        match self.find(id).await? {
-            Some(handle) => handle.tell(input).await,
-            None => Ok(()),
-        }
     }
 
     /// A callback brought the provider's id before the answer to `place` did.
@@ -373,37 +330,7 @@ impl CallService {
         }
     }
 
-    async fn find(&self, id: &str) -> Result<Option<Handle>, String> {
-        if let Some(handle) = self.registry.get(id) {
-            return Ok(Some(handle));
-        }
-        let stored = self.board.store.call(id).await.map_err(|error| error.to_string())?;
-        match stored {
-            Some(call) => self.revive(&call).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The task of a call that may have none: one that this host, or an earlier run of it, has let go of.
-    async fn revive(&self, call: &Call) -> Result<Handle, String> {
-        if let Some(handle) = self.registry.get(&call.id) {
-            return Ok(handle);
-        }
-        let directory = self.board.store.directory();
-        let configuration = directory.configuration(&call.configuration_id).cloned();
-        let configuration = configuration.ok_or_else(|| "its telephony configuration is gone".to_owned())?;
-        let generation = self.generation_of(call).await?;
-        let stored = stored(call);
-        // Looking for a call takes the order that placed it.
-        let placed_by = match stored.provider_known {
-            true => None,
-            false => Some(self.place_request(call).await?),
-        };
-        let machine = CallMachine::restore(stored, unsigned(now_ms()), self.limits());
-        Ok(self.start(call.clone(), machine, generation.pin(), configuration, placed_by))
-    }
-
-    fn start(
+    pub(crate) fn start(
         &self,
         call: Call,
         machine: CallMachine,
@@ -413,11 +340,11 @@ impl CallService {
     ) -> Handle {
         let Switchboard { store, metrics, .. } = &*self.board;
         let (way, store, metrics) = (self.way_out(), store.clone(), metrics.clone());
-        let registry = self.registry.clone();
-        live::start(Parts { call, machine, pin, configuration, way, store, metrics, registry, placed_by })
+        let (registry, seats) = (self.registry.clone(), self.seats.clone());
+        live::start(Parts { call, machine, pin, configuration, way, store, metrics, registry, seats, placed_by })
     }
 
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let limits = &self.board.settings.limits;
         Limits {
             unanswered: (u64::from(limits.ring_seconds) + 15) * 1_000,
@@ -426,9 +353,10 @@ impl CallService {
         }
     }
 
-    fn provider(&self, configuration: &str) -> Result<Provider, CallProblem> {
+    fn provider(&self, organization: &str, configuration: &str) -> Result<Provider, CallProblem> {
         let directory = self.board.store.directory();
-        let known = directory.configuration(configuration).cloned();
+        let own = |known: &&Arc<Configuration>| known.organization_id == organization;
+        let known = directory.configuration(configuration).filter(own).cloned();
         let configuration =
             known.ok_or_else(|| CallProblem::NotFound(format!("there is no configuration `{configuration}`")))?;
         let serving = self.board.plugins.current(&configuration.provider);
@@ -440,110 +368,6 @@ impl CallService {
     /// An account's orders, by a generation.
     pub(crate) fn provider_of(&self, generation: Arc<Generation>, configuration: Arc<Configuration>) -> Provider {
         Provider { generation, configuration, way: self.way_out() }
-    }
-
-    fn resolve(&self, order: &PlaceOrder) -> Result<(Arc<Configuration>, Arc<Agent>, String), CallProblem> {
-        let directory = self.board.store.directory();
-        let agent = directory.agent(&order.agent).or_else(|| directory.agent_by_name(&order.agent)).cloned();
-        let agent = agent.ok_or_else(|| CallProblem::Invalid(format!("there is no agent `{}`", order.agent)))?;
-        let configuration = self.configuration_for(&directory, order)?;
-        let first = directory.numbers_of(&configuration.id).next().map(|number| number.number.clone());
-        let from = match &order.from {
-            Some(from) if directory.number(&configuration.id, from).is_some() => from.clone(),
-            Some(_) => {
-                return Err(CallProblem::Invalid(
-                    "`from` is not a number of this configuration; add it with POST telephony/numbers".to_owned(),
-                ));
-            }
-            None => first.ok_or_else(|| {
-                CallProblem::Invalid(
-                    "the configuration has no number to call from; add one with POST telephony/numbers".to_owned(),
-                )
-            })?,
-        };
-        Ok((configuration, agent, from))
-    }
-
-    /// An explicit choice never falls through to another; an implicit one must be the only one.
-    fn configuration_for(&self, directory: &Directory, order: &PlaceOrder) -> Result<Arc<Configuration>, CallProblem> {
-        if let Some(wanted) = &order.configuration {
-            let known = directory.configurations().find(|known| known.id == *wanted || known.name == *wanted);
-            return known.cloned().ok_or_else(|| CallProblem::Invalid(format!("there is no configuration `{wanted}`")));
-        }
-        let places = |known: &&Arc<Configuration>| {
-            let serving = self.board.plugins.current(&known.provider);
-            let able = serving.is_some_and(|generation| generation.describe().abilities.contains(&Ability::Place));
-            let calls_from = |from: &String| directory.number(&known.id, from).is_some();
-            able && order.from.as_ref().is_none_or(calls_from)
-        };
-        let mut able = directory.configurations().filter(places);
-        match (able.next(), able.next()) {
-            (Some(only), None) => Ok(Arc::clone(only)),
-            (None, _) => Err(CallProblem::Invalid("no configuration can place this call".to_owned())),
-            (Some(_), Some(_)) => Err(CallProblem::Invalid(
-                "several configurations can place this call; name one in `configuration`".to_owned(),
-            )),
-        }
-    }
-
-    /// The order is in the database before it is at the provider.
-    async fn write_intent(
-        &self,
-        configuration: &Configuration,
-        generation: &Generation,
-        agent: &Agent,
-        from: String,
-        to: String,
-    ) -> Result<Call, CallProblem> {
-        let call = NewCall {
-            direction: "outbound".to_owned(),
-            status: "initiated".to_owned(),
-            provider: configuration.provider.clone(),
-            generation: generation.digest().to_owned(),
-            configuration_id: configuration.id.clone(),
-            agent_id: Some(agent.id.clone()),
-            from,
-            to,
-            provider_call_id: None,
-            memo: Vec::new(),
-            created_at: now_ms(),
-        };
-        Ok(self.board.store.create_call(call).await?.into_call())
-    }
-
-    async fn place_request(&self, call: &Call) -> Result<PlaceRequest, String> {
-        let stream = self.stream_action(call).await?;
-        let limits = &self.board.settings.limits;
-        Ok(PlaceRequest {
-            call: guest_call(call),
-            hooks: stream.hooks.clone(),
-            stream,
-            ring_timeout: limits.ring_seconds,
-            max_duration: limits.call_seconds,
-            extra: Vec::new(),
-        })
-    }
-
-    async fn send_order(&self, handle: &Handle, request: &PlaceRequest) -> Result<(), CallProblem> {
-        let provider = self.provider_of(Arc::clone(&handle.generation), Arc::clone(&handle.configuration));
-        let (input, outcome) = match place_patiently(&provider, request).await {
-            Ok(Ok(placed)) => {
-                let status = status_of(&placed.status);
-                (Input::Placed { provider_id: placed.provider_id, status }, Ok(()))
-            }
-            // It may ring: the call's own task finds out, and the operator watches it there.
-            Ok(Err(Fault::UnknownOutcome(_))) => (Input::PlaceUnknown, Ok(())),
-            Ok(Err(fault)) => {
-                let problem = refusal_of(&fault);
-                (Input::PlaceRefused { reason: problem.to_string() }, Err(problem))
-            }
-            // A guest that died after sending is as unknown as a lost answer.
-            Err(problem @ CallProblem::Plugin(_)) => (Input::PlaceUnknown, Err(problem)),
-            Err(problem) => (Input::PlaceRefused { reason: problem.to_string() }, Err(problem)),
-        };
-        // The call may have ended meanwhile; its row says so.
-        handle.tell(input).await.ok();
-        outcome
     }
 
     fn stream_order(
@@ -574,7 +398,7 @@ impl CallService {
         let agent = call.agent_id.as_deref().and_then(|id| directory.agent(id));
         let agent = agent.ok_or_else(|| "the call's agent is gone".to_owned())?;
         let named = agent.settings["fallback"].as_str();
-        let stand_in = named.and_then(|name| directory.agent(name).or_else(|| directory.agent_by_name(name)));
+        let stand_in = named.and_then(|name| directory.agent_of(&call.organization_id, name));
         let stand_in = stand_in.and_then(|agent| match player(agent, call) {
             Ok(player) => Some(player),
             Err(error) => {
@@ -630,23 +454,6 @@ impl std::fmt::Debug for CallService {
     }
 }
 
-/// Sends an order again where the provider asks for it and surely did nothing yet: soon, and a few times.
-async fn place_patiently(provider: &Provider, request: &PlaceRequest) -> Result<Result<Placed, Fault>, CallProblem> {
-    let began = tokio::time::Instant::now();
-    let mut attempt = 1;
-    loop {
-        let outcome = provider.place(request).await;
-        let Ok(Err(Fault::RetryLater(seconds))) = outcome else { return outcome };
-        let left = PLACE_PATIENCE.saturating_sub(began.elapsed());
-        let left = u64::try_from(left.as_millis()).unwrap_or(0);
-        match retry::decide(Failure::Later(u64::from(seconds) * 1_000), attempt, false, left) {
-            Retry::After(delay) => tokio::time::sleep(Duration::from_millis(delay)).await,
-            Retry::ReadBack | Retry::Never => return outcome,
-        }
-        attempt += 1;
-    }
-}
-
 /// An agent as one call meets it.
 fn player(agent: &Agent, call: &Call) -> Result<Player, String> {
     let secret = agent.secret.as_ref().map(|secret| secret.expose().to_owned().into());
@@ -665,7 +472,7 @@ fn player(agent: &Agent, call: &Call) -> Result<Player, String> {
     Ok(Player { connector: connector.map_err(said)?, start, ambience, barge_in })
 }
 
-fn stored(call: &Call) -> Stored {
+pub(crate) fn stored(call: &Call) -> Stored {
     Stored {
         direction: if call.direction == "outbound" { Direction::Outbound } else { Direction::Inbound },
         status: Status::parse(&call.status).unwrap_or(Status::Initiated),
@@ -675,6 +482,6 @@ fn stored(call: &Call) -> Stored {
     }
 }
 
-fn unsigned(stamp: i64) -> u64 {
+pub(crate) fn unsigned(stamp: i64) -> u64 {
     u64::try_from(stamp).unwrap_or(0)
 }

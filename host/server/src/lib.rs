@@ -10,13 +10,17 @@ pub mod api;
 mod bot;
 mod call_service;
 mod clock;
+mod cluster;
 mod drain;
 pub mod http;
 mod live;
 mod media;
 mod metrics;
 mod outbound;
+mod owners;
+mod placing;
 mod rollout;
+mod seats;
 mod settings;
 mod sign_ins;
 mod sockets;
@@ -34,11 +38,13 @@ use jackfield_store::{Shared, Store};
 
 pub use api::Admin;
 pub use bot::keep_watch;
-pub use call_service::{AvailableNumber, CallProblem, CallService, PlaceOrder, Switchboard};
+pub use call_service::{AvailableNumber, CallProblem, CallService, Switchboard};
+pub use cluster::{Node, keep_together};
 pub use drain::{Drain, Phase};
 pub use http::{TrustedProxies, serve};
 pub use media::{MediaPool, keep_recordings};
 pub use metrics::Metrics;
+pub use placing::PlaceOrder;
 pub use rollout::{Rollout, RolloutError, StockPlugin, watch};
 pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings};
 pub use sockets::keep_sockets;
@@ -76,6 +82,8 @@ pub struct Parts {
     pub calls: CallService,
     /// Who may use the REST API.
     pub admin: Admin,
+    /// This host among others.
+    pub node: Node,
 }
 
 impl App {

@@ -9,7 +9,7 @@ use jackfield_store::{Keyring, Shared, Store};
 use tempfile::TempDir;
 
 use crate::api::digest_of_token;
-use crate::{Admin, App, CallService, Drain, MediaPool, Metrics, Parts, Rollout, ServerSettings, Switchboard};
+use crate::{Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, Switchboard};
 
 pub(crate) const TOKEN: &str = "an admin token of some length";
 
@@ -20,10 +20,11 @@ pub(crate) async fn app_with(change: impl FnOnce(&mut ServerSettings)) -> (App, 
     let settings = Arc::new(settings);
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    let store = Store::open(&url, Keyring::from_bytes("test", [7; 32])).await.unwrap();
+    let store = Store::open(&url, 4, Keyring::from_bytes("test", [7; 32])).await.unwrap();
     let guests = GuestLimits { instances: 4, upload: 64 << 10, ..GuestLimits::default() };
     let plugins = PluginHost::new(guests, Pooling::Off, None).unwrap();
     let (shared, metrics, drain) = (Shared::default(), Metrics::default(), Drain::default());
+    let node = Node::new(Node::fresh_id(), shared.clone());
     let egress = Egress::new(EgressSettings::default()).unwrap();
     let rollout = Rollout::new(plugins.clone(), store.clone());
     let calls = CallService::new(Switchboard {
@@ -36,9 +37,10 @@ pub(crate) async fn app_with(change: impl FnOnce(&mut ServerSettings)) -> (App, 
         metrics: metrics.clone(),
         media: MediaPool::start(1, metrics.clone(), None).unwrap(),
         drain: drain.clone(),
+        node: node.clone(),
     });
     let admin = Admin::new(digest_of_token(TOKEN), &settings.limits);
-    (App::new(Parts { store, shared, plugins, rollout, egress, settings, metrics, drain, calls, admin }), folder)
+    (App::new(Parts { store, shared, plugins, rollout, egress, settings, metrics, drain, calls, admin, node }), folder)
 }
 
 /// On the defaults.

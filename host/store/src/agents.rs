@@ -1,7 +1,7 @@
 //! Agents.
 
-use sqlx::any::AnyRow;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::model::{Agent, Page};

@@ -1,11 +1,11 @@
 //! Calls and their histories.
 
-use sqlx::any::AnyRow;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::ids::{id_bound, new_id_at};
-use crate::model::{Call, CallFilter, CallChange, CallEvent, Inserted, NewCall, NewEvent, Page};
+use crate::model::{Call, CallChange, CallEvent, CallFilter, Inserted, NewCall, NewEvent, Page};
 use crate::store::Store;
 
 const COLUMNS: &str = "id, organization_id, owner, epoch, direction, status, provider, generation, configuration_id, agent_id, from_address, \
@@ -29,7 +29,7 @@ impl CallFilter {
 }
 
 impl Store {
-    /// Stores a new call, unless the provider's id is known: then the call it names is returned.
+    /// Stores a new call, unless the provider's id or the order's key is known: then the call it names is returned.
     ///
     /// # Errors
     /// When the database does not answer or keep up.
@@ -38,8 +38,13 @@ impl Store {
         if self.writer.create(id.clone(), new.clone()).await? {
             return Ok(Inserted::New(fresh(id, new)));
         }
-        let provider_id = new.provider_call_id.unwrap_or_default();
-        let known = self.call_by_provider_id(&new.configuration_id, &provider_id).await?;
+        let known = match (&new.order_key, &new.provider_call_id) {
+            (Some(key), _) => self.call_by_order(key).await?,
+            (None, provider_id) => {
+                let provider_id = provider_id.as_deref().unwrap_or_default();
+                self.call_by_provider_id(&new.configuration_id, provider_id).await?
+            }
+        };
         known.map(Inserted::Existing).ok_or(StoreError::Damaged("call"))
     }
 
@@ -64,6 +69,12 @@ impl Store {
     pub async fn call(&self, id: &str) -> Result<Option<Call>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM calls WHERE id = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(call).transpose()
+    }
+
+    async fn call_by_order(&self, key: &str) -> Result<Option<Call>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM calls WHERE order_key = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(key).fetch_optional(&self.pool).await?;
         row.as_ref().map(call).transpose()
     }
 
@@ -95,10 +106,8 @@ impl Store {
         let end = self.end_of_stretch(organization, below).await?;
         let oldest = filter.created_from.map_or_else(String::new, |at| id_bound("call", at));
         let least = end.as_deref().filter(|end| **end > *oldest).unwrap_or(&oldest);
-        let (mut sql, mut values) = (
-            format!("SELECT {COLUMNS} FROM calls WHERE organization_id = $1 AND id < $2 AND id >= $3"),
-            Vec::new(),
-        );
+        let (mut sql, mut values) =
+            (format!("SELECT {COLUMNS} FROM calls WHERE organization_id = $1 AND id < $2 AND id >= $3"), Vec::new());
         for (column, wanted) in filter.columns() {
             let Some(wanted) = wanted else { continue };
             values.push(wanted);

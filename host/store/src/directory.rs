@@ -60,6 +60,11 @@ impl Directory {
         self.configurations.values()
     }
 
+    /// Those of one organization.
+    pub fn configurations_in(&self, organization: &str) -> impl Iterator<Item = &Arc<Configuration>> {
+        self.configurations.values().filter(move |known| known.organization_id == organization)
+    }
+
     /// Those of one provider.
     pub fn configurations_of(&self, provider: &str) -> impl Iterator<Item = &Arc<Configuration>> {
         self.configurations.values().filter(move |known| known.provider == provider)

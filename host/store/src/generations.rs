@@ -44,7 +44,7 @@ impl Store {
         let sql = "INSERT INTO current_generations (plugin, digest) VALUES ($1, $2) \
                    ON CONFLICT (plugin) DO UPDATE SET digest = excluded.digest";
         sqlx::query(sql).bind(plugin).bind(digest).execute(&self.pool).await?;
-        Ok(())
+        self.bump().await
     }
 
     /// Plugin and digest of each.

@@ -180,8 +180,10 @@ impl Keyring {
 
     /// A key for another purpose, which tells nothing about this one.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        let key =
-            ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.keys.load().first().map(|key| key.bytes).unwrap_or_default());
+        let key = ring::hmac::Key::new(
+            ring::hmac::HMAC_SHA256,
+            &self.keys.load().first().map(|key| key.bytes).unwrap_or_default(),
+        );
         let mut derived = [0; 32];
         derived.copy_from_slice(ring::hmac::sign(&key, purpose.as_bytes()).as_ref());
         derived

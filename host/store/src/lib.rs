@@ -27,8 +27,8 @@ pub use error::StoreError;
 pub use ids::new_id;
 pub use keyring::{Keyring, KeyringError};
 pub use model::{
-    Agent, ApiToken, Call, CallChange, CallEvent, CallFilter, Configuration, DEFAULT_ORGANIZATION, Generation, Inserted,
-    NewCall, NewEvent, Organization, Page, PhoneNumber, SignIn,
+    Agent, ApiToken, Call, CallChange, CallEvent, CallFilter, Configuration, DEFAULT_ORGANIZATION, Generation,
+    Inserted, NewCall, NewEvent, Organization, Page, PhoneNumber, SignIn,
 };
 pub use secret::Secret;
 pub use shared::{Admission, CallLimit, MediaGrant, Shared, SignInFlow, Word};

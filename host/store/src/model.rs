@@ -153,6 +153,8 @@ pub struct NewCall {
     pub provider_call_id: Option<String>,
     pub memo: Vec<u8>,
     pub created_at: i64,
+    /// What the order was given under: the same again is the same call.
+    pub order_key: Option<String>,
 }
 
 /// What came of storing a new call.

@@ -1,8 +1,8 @@
 //! People who signed in with a provider. Tokens are sealed.
 
 use serde_json::{Value, json};
-use sqlx::any::AnyRow;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::ids::new_id;

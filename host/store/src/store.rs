@@ -1,6 +1,7 @@
 //! The durable store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,11 +21,15 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     directory: Arc<ArcSwap<Directory>>,
+    /// How often what several nodes share was changed, as of the last look.
+    revision: Arc<AtomicI64>,
     changed: watch::Sender<u64>,
 }
 
 /// Where the canary lies, and what it says: it opens only under the right key.
 const CANARY: &str = "keyring-canary";
+/// Counts changes that every node has to know of.
+const REVISION: &str = "revision";
 
 /// Which database it is. The SQL is the same for both; how a connection begins is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +51,7 @@ const SQLITE: [&str; 5] = [
     "PRAGMA busy_timeout = 4000",
 ];
 /// For each connection to PostgreSQL: whoever asks has stopped waiting by then.
-const POSTGRES: [&str; 2] =
-    ["SET statement_timeout = '4s'", "SET idle_in_transaction_session_timeout = '10s'"];
+const POSTGRES: [&str; 2] = ["SET statement_timeout = '4s'", "SET idle_in_transaction_session_timeout = '10s'"];
 /// The migrations say BLOB, which PostgreSQL calls `bytea`.
 const POSTGRES_BLOB: &str = "DO $$ BEGIN CREATE DOMAIN blob AS bytea; \
                              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
@@ -70,16 +74,18 @@ impl Backend {
             Self::Sqlite => &SQLITE,
             Self::Postgres => &POSTGRES,
         };
-        AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).test_before_acquire(false).after_connect(
-            move |connection, _| {
+        AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| {
                 Box::pin(async move {
                     for statement in greeting {
                         connection.execute(*statement).await?;
                     }
                     Ok(())
                 })
-            },
-        )
+            })
     }
 }
 
@@ -102,9 +108,17 @@ impl Store {
         let migrated = sqlx::migrate!("../../migrations").set_ignore_missing(true).run(&pool).await;
         migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let writer = Writer::start(backend.pool(1).connect(&url).await?);
-        let store = Self { pool, keyring, writer, directory: Arc::default(), changed: watch::Sender::default() };
+        let store = Self {
+            pool,
+            keyring,
+            writer,
+            directory: Arc::default(),
+            revision: Arc::default(),
+            changed: watch::Sender::default(),
+        };
         store.check_keyring().await?;
-        store.refresh().await?;
+        store.revision.store(store.stored_revision().await?, Ordering::Release);
+        store.reread().await?;
         Ok(store)
     }
 
@@ -160,11 +174,40 @@ impl Store {
         if let Err(error) = self.keyring.reload() {
             tracing::warn!(%error, "the keys cannot be read anew; the known ones go on");
         }
-        self.refresh().await
+        self.look().await
+    }
+
+    /// Looks whether another node has changed something, and reads it anew if so.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn follow(&self) -> Result<bool, StoreError> {
+        let revision = self.stored_revision().await?;
+        if self.revision.swap(revision, Ordering::AcqRel) == revision {
+            return Ok(false);
+        }
+        self.reread().await.map(|()| true)
+    }
+
+    async fn stored_revision(&self) -> Result<i64, StoreError> {
+        Ok(self.meta_get(REVISION).await?.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Lets the other nodes know that something has changed.
+    pub(crate) async fn bump(&self) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, '1') ON CONFLICT (key) DO UPDATE \
+                   SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)";
+        sqlx::query(sql).bind(REVISION).execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Reads the snapshot anew. Called after each change to what it holds.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        self.bump().await?;
+        self.look().await
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
         let configurations = self.all_configurations().await?;
         let numbers = self.all_numbers().await?;
         let agents = self.all_agents().await?;

@@ -113,16 +113,14 @@ fn is_lost(error: &sqlx::Error) -> bool {
 }
 
 const CREATE: &str = "INSERT INTO calls (id, organization_id, owner, direction, status, provider, generation, \
-                      configuration_id, agent_id, from_address, to_address, provider_call_id, memo, created_at) VALUES ";
-const COLUMNS: usize = 14;
+                      configuration_id, agent_id, from_address, to_address, provider_call_id, memo, created_at, \
+                      order_key) VALUES ";
+const COLUMNS: usize = 15;
 
 /// The ids of those that were new.
 async fn create(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
     let mut connection = pool.acquire().await?;
-    let sql = format!(
-        "{CREATE}{} ON CONFLICT (configuration_id, provider_call_id) DO NOTHING",
-        placeholders(calls.len(), COLUMNS)
-    );
+    let sql = format!("{CREATE}{} ON CONFLICT DO NOTHING", placeholders(calls.len(), COLUMNS));
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     for (id, call, _) in calls {
         query = query
@@ -139,13 +137,10 @@ async fn create(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Res
             .bind(&call.to)
             .bind(&call.provider_call_id)
             .bind(hex::encode(&call.memo))
-            .bind(call.created_at);
+            .bind(call.created_at)
+            .bind(&call.order_key);
     }
-    let created = match query.execute(&mut *connection).await {
-        // The id itself is taken: an earlier try of the same rows was carried out after all.
-        Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => 0,
-        outcome => outcome?.rows_affected(),
-    };
+    let created = query.execute(&mut *connection).await?.rows_affected();
     if usize::try_from(created) == Ok(calls.len()) {
         return Ok(calls.iter().map(|(id, ..)| id.clone()).collect());
     }

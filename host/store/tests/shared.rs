@@ -113,6 +113,7 @@ async fn calls_are_counted_under_all_limits_or_none(shared: Shared) {
     let limits = [limit(&wide, Some(5), None), limit(&narrow, Some(1), None)];
     assert_eq!(shared.admit("a", &limits, MINUTE).await.unwrap(), Admission::Admitted);
     assert_eq!(shared.admit("b", &limits, MINUTE).await.unwrap(), Admission::Full(1));
+    assert_eq!(shared.admit("a", &limits, MINUTE).await.unwrap(), Admission::Admitted, "it is in already");
     assert_eq!(shared.calls_counted(&wide).await.unwrap(), 1, "a refused call is counted nowhere");
     shared.release_call("a", &[wide.clone(), narrow.clone()]).await.unwrap();
     shared.release_call("a", &[wide.clone(), narrow.clone()]).await.unwrap();

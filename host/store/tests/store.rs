@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use jackfield_store::{
-    Agent, ApiToken, CallChange, CallFilter, Configuration, DEFAULT_ORGANIZATION, Inserted, Keyring, KeyringError, NewCall,
-    NewEvent, Organization, PhoneNumber, Secret, Store, StoreError, new_id,
+    Agent, ApiToken, CallChange, CallFilter, Configuration, DEFAULT_ORGANIZATION, Inserted, Keyring, KeyringError,
+    NewCall, NewEvent, Organization, PhoneNumber, Secret, Store, StoreError, new_id,
 };
 use serde_json::json;
 use sqlx::{Connection, Executor, Row};
@@ -22,7 +22,7 @@ struct Place {
 impl Place {
     async fn sqlite() -> Self {
         let folder = TempDir::new().unwrap();
-            Self { url: format!("sqlite:{}", folder.path().join("jackfield.db").display()), folder: Some(folder) }
+        Self { url: format!("sqlite:{}", folder.path().join("jackfield.db").display()), folder: Some(folder) }
     }
 
     async fn postgres() -> Self {
@@ -52,7 +52,8 @@ impl Place {
             }
             return all.into_bytes();
         };
-        let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let files =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         files.collect::<Vec<_>>().concat()
     }
 }
@@ -75,6 +76,7 @@ macro_rules! on_both {
 }
 
 on_both! {
+    an_order_that_comes_again_is_the_same_call
     a_configuration_comes_back_after_a_restart_with_its_secrets
     no_secret_lies_in_the_file_in_the_clear
     an_agents_secret_is_sealed_and_comes_back
@@ -157,6 +159,7 @@ fn call(provider_id: Option<&str>, created_at: i64) -> NewCall {
         provider_call_id: provider_id.map(str::to_owned),
         memo: vec![0, 255],
         created_at,
+        order_key: None,
     }
 }
 
@@ -242,6 +245,15 @@ async fn a_thousand_deliveries_of_one_webhook_make_one_call(place: Place) {
         ids.insert(inserted.into_call().id);
     }
     assert_eq!((new, ids.len()), (1, 1));
+}
+
+async fn an_order_that_comes_again_is_the_same_call(place: Place) {
+    let store = place.open().await;
+    let order = |at| NewCall { order_key: Some("key".to_owned()), ..call(None, at) };
+    let first = store.create_call(order(1)).await.unwrap();
+    let again = store.create_call(order(2)).await.unwrap();
+    assert!(matches!((&first, &again), (Inserted::New(_), Inserted::Existing(_))));
+    assert_eq!(first.into_call().id, again.into_call().id);
 }
 
 async fn calls_without_a_providers_id_do_not_collide(place: Place) {

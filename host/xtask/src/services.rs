@@ -112,7 +112,10 @@ fn found_or_installed(package: &str, find: &dyn Fn() -> Option<PathBuf>) -> Resu
 }
 
 fn redis_program() -> Option<PathBuf> {
-    ["/usr/bin", "/usr/local/bin"].iter().map(|folder| Path::new(folder).join("redis-server")).find(|path| path.exists())
+    ["/usr/bin", "/usr/local/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join("redis-server"))
+        .find(|path| path.exists())
 }
 
 /// The folder with the newest `initdb` and `pg_ctl`.

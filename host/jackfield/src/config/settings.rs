@@ -26,9 +26,11 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     pub(crate) plugin_dir: PathBuf,
     database_url: String,
+    database_connections: u32,
     redis_url: String,
     trusted_proxies: TrustedProxies,
     pub(crate) log: LogSettings,
+    pub(crate) keys: Keys,
     limits: Limits,
     drain: DrainSettings,
     media: MediaSettings,
@@ -53,6 +55,15 @@ pub(crate) enum LogFormat {
     Auto,
     Human,
     Json,
+}
+
+/// Where the key is that seals secrets.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keys {
+    pub(crate) file: PathBuf,
+    pub(crate) value: String,
+    pub(crate) command: String,
 }
 
 #[derive(Deserialize)]
@@ -113,8 +124,12 @@ impl Settings {
     /// What values mean together, and what types cannot say.
     pub(super) fn check(self) -> Result<Self, ConfigError> {
         let wrong = |sentence: String| Err(ConfigError::Value(sentence));
-        if !self.redis_url.is_empty() {
-            return wrong("`redis_url` (REDIS_URL) is set, and this build keeps shared state in the process: leave it empty and run one host".to_owned());
+        let redis = ["redis://", "rediss://"];
+        if !self.redis_url.is_empty() && !redis.iter().any(|scheme| self.redis_url.starts_with(scheme)) {
+            return wrong("`redis_url` (REDIS_URL) begins with redis:// or rediss://".to_owned());
+        }
+        if !self.keys.value.is_empty() && !self.keys.command.is_empty() {
+            return wrong("`keys.value` and `keys.command` are both set: the key comes from one place".to_owned());
         }
         self.database()?;
         self.object_store()?;
@@ -146,17 +161,38 @@ impl Settings {
             let file = self.data.join("jackfield.db");
             return Ok(Database { url: format!("sqlite:{}", file.display()), file: Some(file) });
         }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Database { url: url.to_owned(), file: None });
+        }
         let Some(path) = url.strip_prefix("sqlite:") else {
             // A URL may hold a password: its scheme must do.
             let scheme = url.split(':').next().unwrap_or_default();
             return Err(ConfigError::Value(format!(
-                "`database_url` (DATABASE_URL) is a {scheme} URL, and this build takes sqlite:PATH only: change it, or leave it empty"
+                "`database_url` (DATABASE_URL) is a {scheme} URL, and this host takes postgres://… or sqlite:PATH: change it, or leave it empty"
             )));
         };
         let path = path.split('?').next().unwrap_or_default();
         let path = path.strip_prefix("//").unwrap_or(path);
         let file = (!path.is_empty() && path != ":memory:").then(|| Path::new(path).to_owned());
         Ok(Database { url: url.to_owned(), file })
+    }
+
+    /// Connections to the database.
+    pub(crate) fn connections(&self) -> u32 {
+        self.database_connections
+    }
+
+    /// Redis, if there is one.
+    pub(crate) fn redis_url(&self) -> Option<&str> {
+        Some(self.redis_url.as_str()).filter(|url| !url.is_empty())
+    }
+
+    /// Where the key lies that seals secrets.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        match self.keys.file.as_os_str().is_empty() {
+            true => self.data.join("master.key"),
+            false => self.keys.file.clone(),
+        }
     }
 
     /// For the server, which listens there.

@@ -216,6 +216,11 @@ mod tests {
             provider: "acme".to_owned(),
             fields: [("sid", SID), ("shown", "given")].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
             secrets: [("token".to_owned(), Secret::from(TOKEN.to_owned()))].into(),
+            organization_id: "org_default".to_owned(),
+            previous: BTreeMap::new(),
+            is_default: false,
+            max_calls: None,
+            calls_per_second: None,
             created_at: 0,
             updated_at: 0,
         }

@@ -8,9 +8,9 @@ use jackfield_store::{Agent, Secret, new_id};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Problem;
 use super::json::Json;
 use super::page::{Paging, page};
+use super::{Caller, Problem};
 use crate::App;
 use crate::clock::now_ms;
 
@@ -30,35 +30,51 @@ pub(crate) struct Form {
 
 pub(crate) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Json(form): Json<Form>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let agent = checked(form, new_id("agt"), now_ms(), None)?;
+    let agent = checked(form, caller.organization, new_id("agt"), now_ms(), None)?;
     app.store.create_agent(&agent).await?;
     Ok((StatusCode::CREATED, axum::Json(show(&agent))))
 }
 
-pub(crate) async fn list(State(app): State<App>, paging: Paging) -> Answer {
-    let found = app.store.list_agents(paging.limit, paging.cursor.as_deref()).await?;
+pub(crate) async fn list(State(app): State<App>, caller: Caller, paging: Paging) -> Answer {
+    let found = app.store.list_agents(&caller.organization, paging.limit, paging.cursor.as_deref()).await?;
     Ok(page(&found, show))
 }
 
-pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    Ok(axum::Json(show(&app.store.get_agent(&id).await?)))
+pub(crate) async fn read(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer {
+    Ok(axum::Json(show(&app.store.get_agent(&caller.organization, &id).await?)))
 }
 
-pub(crate) async fn replace(State(app): State<App>, Path(id): Path<String>, Json(form): Json<Form>) -> Answer {
-    let stored = app.store.get_agent(&id).await?;
-    let agent = checked(form, id, stored.created_at, stored.secret)?;
+pub(crate) async fn replace(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(form): Json<Form>,
+) -> Answer {
+    let stored = app.store.get_agent(&caller.organization, &id).await?;
+    let agent = checked(form, caller.organization, id, stored.created_at, stored.secret)?;
     app.store.update_agent(&agent).await?;
     Ok(axum::Json(show(&agent)))
 }
 
-pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    app.store.delete_agent(&id).await?;
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.store.delete_agent(&caller.organization, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn checked(form: Form, id: String, created_at: i64, stored: Option<Secret>) -> Result<Agent, Problem> {
+fn checked(
+    form: Form,
+    organization_id: String,
+    id: String,
+    created_at: i64,
+    stored: Option<Secret>,
+) -> Result<Agent, Problem> {
     let url = form.url.filter(|url| !url.is_empty());
     let settings = Value::Object(form.settings.unwrap_or_default());
     let secret = secret(form.secret, stored)?;
@@ -70,6 +86,7 @@ fn checked(form: Form, id: String, created_at: i64, stored: Option<Secret>) -> R
     jackfield_agents::host_barge_in(&settings).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok(Agent {
         id,
+        organization_id,
         name: super::name("name", &form.name)?,
         connector: form.connector,
         url,

@@ -1,11 +1,12 @@
 //! Calls: place, look at, hang up.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use jackfield_store::{Call, CallEvent};
+use jackfield_store::{Call, CallEvent, CallFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,9 +14,10 @@ use super::address::canonical;
 use super::idempotency::{Answer, Slot};
 use super::json::Json;
 use super::page::{Paging, page};
-use super::{Kind, Problem};
+use super::{Caller, Kind, Problem};
 use crate::App;
-use crate::call_service::{CallProblem, PlaceOrder};
+use crate::call_service::CallProblem;
+use crate::placing::PlaceOrder;
 
 /// An outbound call as it is ordered. Agent and configuration by id or by name.
 #[derive(Debug, Deserialize, Serialize)]
@@ -29,12 +31,14 @@ pub(crate) struct Order {
 
 pub(crate) async fn place(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     Json(order): Json<Order>,
 ) -> Result<Response, Problem> {
     let fingerprint = serde_json::to_vec(&order).map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
-    let order = checked(order)?;
-    let slot = app.answered().slot(&headers, &fingerprint, Instant::now())?;
+    let mut order = checked(&caller.organization, order)?;
+    let slot = app.answered().slot(&headers, &caller.organization, &fingerprint, Instant::now())?;
+    order.key = slot.as_ref().map(|slot| slot.key.clone());
     // A task of its own: an operator who breaks off must not leave an order half carried out.
     let work = tokio::spawn(carry_out(app, order, slot));
     let call =
@@ -43,14 +47,47 @@ pub(crate) async fn place(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(call)).into_response())
 }
 
-pub(crate) async fn list(State(app): State<App>, paging: Paging) -> Result<axum::Json<Value>, Problem> {
-    let found = app.store.list_calls(paging.limit, paging.cursor.as_deref()).await?;
+/// Filters beside `limit` and `cursor`; times in Unix milliseconds.
+const FILTERS: [&str; 8] =
+    ["status", "direction", "configuration", "agent", "from", "to", "created_from", "created_before"];
+
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<axum::Json<Value>, Problem> {
+    let (paging, filters) = Paging::with_filters(query.as_deref().unwrap_or_default(), &FILTERS)?;
+    let filter = filter(&filters)?;
+    let (limit, cursor) = (paging.limit, paging.cursor.as_deref());
+    let found = app.store.list_calls(&caller.organization, &filter, limit, cursor).await?;
     Ok(page(&found, show))
 }
 
-pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<Value>, Problem> {
-    let call = app.store.call(&id).await?;
-    let call = call.ok_or_else(|| Problem::not_found(format!("there is no call `{id}`")))?;
+fn filter(filters: &BTreeMap<String, String>) -> Result<CallFilter, Problem> {
+    let text = |name: &str| filters.get(name).cloned();
+    let time = |name: &str| match filters.get(name).map(|text| text.parse::<i64>()) {
+        None => Ok(None),
+        Some(Ok(time)) if time >= 0 => Ok(Some(time)),
+        Some(_) => Err(Problem::new(Kind::Malformed, format!("`{name}` is a time in Unix milliseconds"))),
+    };
+    Ok(CallFilter {
+        status: text("status"),
+        direction: text("direction"),
+        configuration_id: text("configuration"),
+        agent_id: text("agent"),
+        from: text("from"),
+        to: text("to"),
+        created_from: time("created_from")?,
+        created_before: time("created_before")?,
+    })
+}
+
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Value>, Problem> {
+    let call = app.calls.call_of(&caller.organization, &id).await?;
     let events = app.store.call_events(&id).await?;
     let mut shown = show(&call);
     shown["events"] = events.iter().map(show_event).collect();
@@ -61,14 +98,17 @@ pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Resu
 
 pub(crate) async fn hang_up(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    app.calls.hang_up(&id).await?;
+    app.calls.hang_up(&caller.organization, &id).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id }))))
 }
 
-fn checked(order: Order) -> Result<PlaceOrder, Problem> {
+fn checked(organization: &str, order: Order) -> Result<PlaceOrder, Problem> {
     Ok(PlaceOrder {
+        organization: organization.to_owned(),
+        key: None,
         agent: order.agent,
         to: canonical("to", &order.to)?,
         from: order.from.map(|from| canonical("from", &from)).transpose()?,
@@ -78,7 +118,7 @@ fn checked(order: Order) -> Result<PlaceOrder, Problem> {
 
 async fn carry_out(app: App, order: PlaceOrder, slot: Option<Slot>) -> Result<Value, Problem> {
     let Some(slot) = slot else { return Ok(show(&app.calls.place(order).await?)) };
-    let mut answer = slot.lock().await;
+    let mut answer = slot.answer.lock().await;
     match &*answer {
         Some(Answer::Done(call)) => return Ok(call.clone()),
         Some(Answer::Unknown(why)) => {

@@ -23,11 +23,17 @@ pub(crate) struct Answered(Mutex<HashMap<String, Entry>>);
 struct Entry {
     until: Instant,
     order: [u8; 32],
-    answer: Slot,
+    answer: Arc<tokio::sync::Mutex<Option<Answer>>>,
 }
 
-/// Empty until the order under its key was carried out; locked while it is.
-pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Answer>>>;
+/// The place for the answer to an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    /// What names the order in the database, so that other nodes and later runs of the host know it too.
+    pub(crate) key: String,
+    /// Empty until the order was carried out; locked while it is.
+    pub(crate) answer: Arc<tokio::sync::Mutex<Option<Answer>>>,
+}
 
 /// What came of an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +45,15 @@ pub(crate) enum Answer {
 
 impl Answered {
     /// The place for the answer to this order; none without a key.
-    pub(crate) fn slot(&self, headers: &HeaderMap, order: &[u8], now: Instant) -> Result<Option<Slot>, Problem> {
+    pub(crate) fn slot(
+        &self,
+        headers: &HeaderMap,
+        organization: &str,
+        order: &[u8],
+        now: Instant,
+    ) -> Result<Option<Slot>, Problem> {
         let Some(key) = key(headers)? else { return Ok(None) };
+        let key = hex::encode(digest(format!("{organization}/{key}")));
         let order = digest(order);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST {
@@ -49,15 +62,15 @@ impl Answered {
         if entries.len() >= MOST {
             return Err(Problem::new(Kind::Limit, "too many idempotency keys are in use; send the order without one"));
         }
-        let fresh = || Entry { until: now + KEPT, order, answer: Slot::default() };
-        let entry = entries.entry(key).or_insert_with(fresh);
+        let fresh = || Entry { until: now + KEPT, order, answer: Arc::default() };
+        let entry = entries.entry(key.clone()).or_insert_with(fresh);
         if entry.until <= now {
             *entry = fresh();
         }
         if entry.order != order {
             return Err(Problem::invalid("this Idempotency-Key was used for another order; take a new one"));
         }
-        Ok(Some(Arc::clone(&entry.answer)))
+        Ok(Some(Slot { key, answer: Arc::clone(&entry.answer) }))
     }
 }
 
@@ -83,22 +96,23 @@ mod tests {
     #[tokio::test]
     async fn the_same_order_under_the_same_key_has_one_answer() {
         let (answered, now) = (Answered::default(), Instant::now());
-        let slot = answered.slot(&keyed("k"), b"order", now).unwrap().unwrap();
-        *slot.lock().await = Some(Answer::Done(Value::from(1)));
-        let again = answered.slot(&keyed("k"), b"order", now).unwrap().unwrap();
-        assert_eq!(*again.lock().await, Some(Answer::Done(Value::from(1))));
-        let other = answered.slot(&keyed("l"), b"order", now).unwrap().unwrap();
-        assert_eq!(*other.lock().await, None);
-        let later = answered.slot(&keyed("k"), b"order", now + KEPT).unwrap().unwrap();
-        assert_eq!(*later.lock().await, None);
+        let slot = answered.slot(&keyed("k"), "org", b"order", now).unwrap().unwrap();
+        *slot.answer.lock().await = Some(Answer::Done(Value::from(1)));
+        let again = answered.slot(&keyed("k"), "org", b"order", now).unwrap().unwrap();
+        assert_eq!(*again.answer.lock().await, Some(Answer::Done(Value::from(1))));
+        assert_ne!(again.key, answered.slot(&keyed("k"), "another", b"order", now).unwrap().unwrap().key);
+        let other = answered.slot(&keyed("l"), "org", b"order", now).unwrap().unwrap();
+        assert_eq!(*other.answer.lock().await, None);
+        let later = answered.slot(&keyed("k"), "org", b"order", now + KEPT).unwrap().unwrap();
+        assert_eq!(*later.answer.lock().await, None);
     }
 
     #[test]
     fn a_key_stands_for_one_order_only_and_no_key_for_none() {
         let (answered, now) = (Answered::default(), Instant::now());
-        answered.slot(&keyed("k"), b"order", now).unwrap();
-        assert!(answered.slot(&keyed("k"), b"another", now).is_err());
-        assert!(answered.slot(&HeaderMap::new(), b"order", now).unwrap().is_none());
-        assert!(answered.slot(&keyed(""), b"order", now).is_err());
+        answered.slot(&keyed("k"), "org", b"order", now).unwrap();
+        assert!(answered.slot(&keyed("k"), "org", b"another", now).is_err());
+        assert!(answered.slot(&HeaderMap::new(), "org", b"order", now).unwrap().is_none());
+        assert!(answered.slot(&keyed(""), "org", b"order", now).is_err());
     }
 }

@@ -14,6 +14,7 @@ mod idempotency;
 mod json;
 mod limiter;
 mod numbers;
+mod organizations;
 mod page;
 mod plugins;
 mod probes;
@@ -23,8 +24,10 @@ mod routes;
 mod sign_ins;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub(crate) use address::canonical;
+pub(crate) use auth::Caller;
 pub use auth::{Admin, digest_of_token};
 pub(crate) use idempotency::Answered;
 pub(crate) use problem::{Kind, Problem};

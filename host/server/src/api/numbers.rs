@@ -6,10 +6,10 @@ use jackfield_store::{PhoneNumber, new_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Problem;
 use super::address::called;
 use super::json::Json;
 use super::page::{Paging, page};
+use super::{Caller, Problem};
 use crate::App;
 use crate::clock::now_ms;
 
@@ -27,54 +27,64 @@ pub(crate) struct Form {
 
 pub(crate) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Json(form): Json<Form>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let number = checked(&app, &form, new_id("num"), now_ms())?;
+    let number = checked(&app, &caller, &form, new_id("num"), now_ms())?;
     app.store.create_number(&number).await?;
     Ok((StatusCode::CREATED, axum::Json(show(&number))))
 }
 
-pub(crate) async fn list(State(app): State<App>, paging: Paging) -> Answer {
-    let found = app.store.list_numbers(paging.limit, paging.cursor.as_deref()).await?;
+pub(crate) async fn list(State(app): State<App>, caller: Caller, paging: Paging) -> Answer {
+    let found = app.store.list_numbers(&caller.organization, paging.limit, paging.cursor.as_deref()).await?;
     Ok(page(&found, show))
 }
 
-pub(crate) async fn read(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    Ok(axum::Json(show(&app.store.get_number(&id).await?)))
+pub(crate) async fn read(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer {
+    Ok(axum::Json(show(&app.store.get_number(&caller.organization, &id).await?)))
 }
 
-pub(crate) async fn replace(State(app): State<App>, Path(id): Path<String>, Json(form): Json<Form>) -> Answer {
-    let stored = app.store.get_number(&id).await?;
-    let number = checked(&app, &form, id, stored.created_at)?;
+pub(crate) async fn replace(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(form): Json<Form>,
+) -> Answer {
+    let stored = app.store.get_number(&caller.organization, &id).await?;
+    let number = checked(&app, &caller, &form, id, stored.created_at)?;
     app.store.update_number(&number).await?;
     Ok(axum::Json(show(&number)))
 }
 
-pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    app.store.delete_number(&id).await?;
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.store.delete_number(&caller.organization, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Points the number at this host.
-pub(crate) async fn bind(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    Ok(axum::Json(json!({ "warnings": app.calls.bind_number(&id, true).await? })))
+pub(crate) async fn bind(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer {
+    Ok(axum::Json(json!({ "warnings": app.calls.bind_number(&caller.organization, &id, true).await? })))
 }
 
 /// Points the number away from this host.
-pub(crate) async fn unbind(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    Ok(axum::Json(json!({ "warnings": app.calls.bind_number(&id, false).await? })))
+pub(crate) async fn unbind(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer {
+    Ok(axum::Json(json!({ "warnings": app.calls.bind_number(&caller.organization, &id, false).await? })))
 }
 
-fn checked(app: &App, form: &Form, id: String, created_at: i64) -> Result<PhoneNumber, Problem> {
+fn checked(app: &App, caller: &Caller, form: &Form, id: String, created_at: i64) -> Result<PhoneNumber, Problem> {
     let directory = app.store.directory();
-    let mut configurations = directory.configurations();
+    let mut configurations = directory.configurations_in(&caller.organization);
     let wanted = &form.configuration;
     let configuration = configurations.find(|known| known.id == *wanted || known.name == *wanted);
     let configuration = configuration.ok_or_else(|| {
         Problem::invalid(format!("there is no configuration `{wanted}`; GET telephony/configurations lists them"))
     })?;
     let agent = form.agent.as_deref().filter(|agent| !agent.is_empty()).map(|wanted| {
-        let agent = directory.agent(wanted).or_else(|| directory.agent_by_name(wanted));
+        let agent = directory.agent_of(&caller.organization, wanted);
         agent.ok_or_else(|| Problem::invalid(format!("there is no agent `{wanted}`; GET agents lists them")))
     });
     let agent_id = agent.transpose()?.map(|agent| agent.id.clone());
@@ -84,6 +94,7 @@ fn checked(app: &App, form: &Form, id: String, created_at: i64) -> Result<PhoneN
     };
     Ok(PhoneNumber {
         id,
+        organization_id: caller.organization.clone(),
         number: called("number", &form.number)?,
         configuration_id: configuration.id.clone(),
         agent_id,

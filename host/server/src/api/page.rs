@@ -1,5 +1,7 @@
 //! Lists, part by part.
 
+use std::collections::BTreeMap;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jackfield_store::Page;
@@ -28,18 +30,26 @@ impl FromRequestParts<App> for Paging {
 
 impl Paging {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let mut paging = Self { limit: USUAL, cursor: None };
+        Self::with_filters(query, &[]).map(|(paging, _)| paging)
+    }
+
+    /// A list that can be asked for by other things too.
+    pub(crate) fn with_filters(query: &str, filters: &[&str]) -> Result<(Self, BTreeMap<String, String>), Problem> {
+        let (mut paging, mut found) = (Self { limit: USUAL, cursor: None }, BTreeMap::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "limit" => paging.limit = limit(&value)?,
                 "cursor" => paging.cursor = Some(value.into_owned()),
+                name if filters.contains(&name) => drop(found.insert(name.to_owned(), value.into_owned())),
                 _ => {
-                    let detail = format!("`{name}` is no parameter of a list; there are `limit` and `cursor`");
+                    let known = ["limit", "cursor"].iter().chain(filters).map(|name| format!("`{name}`"));
+                    let known = known.collect::<Vec<_>>().join(", ");
+                    let detail = format!("`{name}` is no parameter of this list; there are {known}");
                     return Err(Problem::new(Kind::Malformed, detail));
                 }
             }
         }
-        Ok(paging)
+        Ok((paging, found))
     }
 }
 

@@ -26,6 +26,9 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     if !matches!(tokio::time::timeout(PATIENCE, app.store.ping()).await, Ok(Ok(()))) {
         reasons.push("the database cannot be used");
     }
+    if !matches!(tokio::time::timeout(PATIENCE, app.shared.ping()).await, Ok(Ok(()))) {
+        reasons.push("Redis cannot be used");
+    }
     if app.plugins.serving().is_empty() {
         reasons.push("no plugin is loaded");
     }

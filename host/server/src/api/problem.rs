@@ -13,6 +13,7 @@ use crate::rollout::RolloutError;
 pub(crate) enum Kind {
     Malformed,
     Unauthorized,
+    Forbidden,
     TooManyFailures,
     NotFound,
     MethodNotAllowed,
@@ -37,7 +38,8 @@ impl Kind {
     fn terms(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The admin token is missing or wrong"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The token is missing or wrong"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This token may not do this"),
             Self::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many wrong tokens"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => {
@@ -132,7 +134,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { .. } => Self::not_found(error.to_string()),
             StoreError::Conflict(detail) => Self::new(Kind::Conflict, detail),
             // What a database says of itself is for the log, not for the network.
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::Shared(_) => {
                 tracing::error!(%error, "the database failed a request");
                 Self::new(Kind::StoreUnavailable, "try again; if it lasts, the host's log says what the database said")
                     .retry_after(1)

@@ -2,10 +2,14 @@
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::from_fn;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{Kind, Problem, agents, auth, calls, configurations, numbers, plugins, probes, providers, sign_ins};
+use super::auth::Scope;
+use super::{
+    Kind, Problem, agents, auth, calls, configurations, numbers, organizations, plugins, probes, providers, sign_ins,
+    tokens,
+};
 use crate::media::socket;
 use crate::{App, webhooks};
 
@@ -15,8 +19,10 @@ pub(crate) const OPENAPI: &str = include_str!("openapi.json");
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Whoever brings the admin token.
-    Admin,
+    /// Whoever brings a token for it.
+    Scope(Scope),
+    /// Whoever brings the host's own admin token.
+    Host,
     /// Providers: each request proves itself.
     Provider,
     /// Everybody.
@@ -37,7 +43,12 @@ pub(crate) fn router(app: &App) -> Router {
     let mut router = Router::new();
     for route in table() {
         let handler = match route.access {
-            Access::Admin => route.handler.route_layer(from_fn_with_state(app.clone(), auth::require)),
+            access @ (Access::Scope(_) | Access::Host) => {
+                let app = app.clone();
+                route
+                    .handler
+                    .route_layer(from_fn(move |request, next| auth::require(app.clone(), access, request, next)))
+            }
             Access::Provider | Access::Open => route.handler,
         };
         router = router.route(route.path, handler);
@@ -67,8 +78,20 @@ where
     Route { method, path, access, handler: on(filter, handler) }
 }
 
-fn admin<H: Handler<T, App>, T: 'static>(method: &'static str, path: &'static str, handler: H) -> Route {
-    route(Access::Admin, method, path, handler)
+fn scoped<H: Handler<T, App>, T: 'static>(scope: Scope, method: &'static str, path: &'static str, handler: H) -> Route {
+    route(Access::Scope(scope), method, path, handler)
+}
+
+fn read<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Route {
+    scoped(Scope::Read, "GET", path, handler)
+}
+
+fn configure<H: Handler<T, App>, T: 'static>(method: &'static str, path: &'static str, handler: H) -> Route {
+    scoped(Scope::Configure, method, path, handler)
+}
+
+fn host<H: Handler<T, App>, T: 'static>(method: &'static str, path: &'static str, handler: H) -> Route {
+    route(Access::Host, method, path, handler)
 }
 
 fn provider<H: Handler<T, App>, T: 'static>(method: &'static str, path: &'static str, handler: H) -> Route {
@@ -82,36 +105,43 @@ fn open<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Route
 /// All routes.
 pub(crate) fn table() -> Vec<Route> {
     vec![
-        admin("GET", "/api/v1/telephony/providers", providers::list),
+        read("/api/v1/telephony/providers", providers::list),
         // Where the seeds' form builder looks for the same.
-        admin("GET", "/api/v1/organizations/telephony-providers/metadata", providers::list),
-        admin("POST", "/api/v1/telephony/configurations", configurations::create),
-        admin("GET", "/api/v1/telephony/configurations", configurations::list),
-        admin("GET", "/api/v1/telephony/configurations/{id}", configurations::read),
-        admin("PUT", "/api/v1/telephony/configurations/{id}", configurations::replace),
-        admin("DELETE", "/api/v1/telephony/configurations/{id}", configurations::delete),
-        admin("POST", "/api/v1/telephony/configurations/{id}/probe", configurations::probe),
-        admin("GET", "/api/v1/telephony/configurations/{id}/available-numbers", configurations::available_numbers),
-        admin("POST", "/api/v1/telephony/numbers", numbers::create),
-        admin("GET", "/api/v1/telephony/numbers", numbers::list),
-        admin("GET", "/api/v1/telephony/numbers/{id}", numbers::read),
-        admin("PUT", "/api/v1/telephony/numbers/{id}", numbers::replace),
-        admin("DELETE", "/api/v1/telephony/numbers/{id}", numbers::delete),
-        admin("POST", "/api/v1/telephony/numbers/{id}/bind", numbers::bind),
-        admin("POST", "/api/v1/telephony/numbers/{id}/unbind", numbers::unbind),
-        admin("POST", "/api/v1/agents", agents::create),
-        admin("GET", "/api/v1/agents", agents::list),
-        admin("GET", "/api/v1/agents/{id}", agents::read),
-        admin("PUT", "/api/v1/agents/{id}", agents::replace),
-        admin("DELETE", "/api/v1/agents/{id}", agents::delete),
-        admin("POST", "/api/v1/calls", calls::place),
-        admin("GET", "/api/v1/calls", calls::list),
-        admin("GET", "/api/v1/calls/{id}", calls::read),
-        admin("POST", "/api/v1/calls/{id}/hangup", calls::hang_up),
-        admin("GET", "/api/v1/plugins", plugins::list),
-        admin("GET", "/api/v1/plugins/{name}", plugins::read),
-        admin("PUT", "/api/v1/plugins/{name}", plugins::upload),
-        admin("POST", "/api/v1/plugins/{name}/rollback", plugins::rollback),
+        read("/api/v1/organizations/telephony-providers/metadata", providers::list),
+        configure("POST", "/api/v1/telephony/configurations", configurations::create),
+        read("/api/v1/telephony/configurations", configurations::list),
+        read("/api/v1/telephony/configurations/{id}", configurations::read),
+        configure("PUT", "/api/v1/telephony/configurations/{id}", configurations::replace),
+        configure("DELETE", "/api/v1/telephony/configurations/{id}", configurations::delete),
+        configure("POST", "/api/v1/telephony/configurations/{id}/probe", configurations::probe),
+        read("/api/v1/telephony/configurations/{id}/available-numbers", configurations::available_numbers),
+        configure("POST", "/api/v1/telephony/numbers", numbers::create),
+        read("/api/v1/telephony/numbers", numbers::list),
+        read("/api/v1/telephony/numbers/{id}", numbers::read),
+        configure("PUT", "/api/v1/telephony/numbers/{id}", numbers::replace),
+        configure("DELETE", "/api/v1/telephony/numbers/{id}", numbers::delete),
+        configure("POST", "/api/v1/telephony/numbers/{id}/bind", numbers::bind),
+        configure("POST", "/api/v1/telephony/numbers/{id}/unbind", numbers::unbind),
+        configure("POST", "/api/v1/agents", agents::create),
+        read("/api/v1/agents", agents::list),
+        read("/api/v1/agents/{id}", agents::read),
+        configure("PUT", "/api/v1/agents/{id}", agents::replace),
+        configure("DELETE", "/api/v1/agents/{id}", agents::delete),
+        host("POST", "/api/v1/organizations", organizations::create),
+        host("GET", "/api/v1/organizations", organizations::list),
+        host("GET", "/api/v1/organizations/{id}", organizations::read),
+        host("PUT", "/api/v1/organizations/{id}", organizations::replace),
+        scoped(Scope::Admin, "POST", "/api/v1/tokens", tokens::create),
+        scoped(Scope::Admin, "GET", "/api/v1/tokens", tokens::list),
+        scoped(Scope::Admin, "DELETE", "/api/v1/tokens/{id}", tokens::revoke),
+        scoped(Scope::Calls, "POST", "/api/v1/calls", calls::place),
+        read("/api/v1/calls", calls::list),
+        read("/api/v1/calls/{id}", calls::read),
+        scoped(Scope::Calls, "POST", "/api/v1/calls/{id}/hangup", calls::hang_up),
+        read("/api/v1/plugins", plugins::list),
+        read("/api/v1/plugins/{name}", plugins::read),
+        scoped(Scope::Plugins, "PUT", "/api/v1/plugins/{name}", plugins::upload),
+        scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/rollback", plugins::rollback),
         // Some providers and some of their settings ask by GET.
         provider("POST", "/api/v1/telephony/inbound/run", webhooks::inbound_any),
         provider("GET", "/api/v1/telephony/inbound/run", webhooks::inbound_any),

@@ -15,6 +15,10 @@ use crate::App;
 use crate::http::Client;
 use crate::testing::{TOKEN, app, app_with};
 
+fn guarded(access: Access) -> bool {
+    matches!(access, Access::Scope(_) | Access::Host)
+}
+
 struct Answer {
     status: StatusCode,
     kind: String,
@@ -51,10 +55,8 @@ fn the_document_and_the_table_name_the_same_routes_with_the_same_access() {
             described.insert((method.to_uppercase(), path.clone(), open));
         }
     }
-    let routed: BTreeSet<_> = table()
-        .iter()
-        .map(|route| (route.method.to_owned(), route.path.to_owned(), route.access != Access::Admin))
-        .collect();
+    let routed: BTreeSet<_> =
+        table().iter().map(|route| (route.method.to_owned(), route.path.to_owned(), !guarded(route.access))).collect();
     assert_eq!(described, routed);
     assert_eq!(routed.len(), table().len(), "a route is in the table twice");
 }
@@ -83,7 +85,7 @@ fn the_document_refers_to_nothing_that_is_not_in_it() {
 #[tokio::test]
 async fn every_admin_route_wants_the_token_and_says_so_in_a_problem() {
     let (app, _folder) = app_with(|settings| settings.limits.failed_auth_per_minute = 10_000).await;
-    for route in table().into_iter().filter(|route| route.access == Access::Admin) {
+    for route in table().into_iter().filter(|route| guarded(route.access)) {
         for token in ["", "Bearer ", "Bearer wrong", "Basic d3Jvbmc6d3Jvbmc=", TOKEN] {
             let mut request = Request::builder().method(route.method).uri(route.path.replace(['{', '}'], "x"));
             if !token.is_empty() {
@@ -230,4 +232,81 @@ async fn a_draining_host_is_alive_and_not_ready_and_places_no_call() {
     let order = json!({ "agent": "echo", "to": "+14155550123" });
     let refused = send(&app, "POST", "/api/v1/calls", order).await;
     assert_eq!((refused.status, refused.retry_after.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "5"));
+}
+
+async fn with_token(app: &App, token: &str, method: &str, path: &str, body: Value) -> Answer {
+    let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+    let request = request.header("content-type", "application/json");
+    ask(app, request.body(Body::from(if body.is_null() { String::new() } else { body.to_string() })).unwrap()).await
+}
+
+async fn token_for(app: &App, organization: Option<&str>, scopes: &[&str]) -> String {
+    let mut request = Request::builder().method("POST").uri("/api/v1/tokens");
+    request = request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
+    if let Some(organization) = organization {
+        request = request.header("jackfield-organization", organization);
+    }
+    let body = json!({ "name": "test", "scopes": scopes }).to_string();
+    let made = ask(app, request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    made.body["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_does_what_its_scopes_say_and_every_route_asks_for_one() {
+    let (app, _folder) = app().await;
+    for (scope, kept) in [("read", "GET"), ("calls", "calls"), ("configure", "configure"), ("plugins", "plugins")] {
+        let token = token_for(&app, None, &[scope]).await;
+        for route in table().into_iter().filter(|route| guarded(route.access)) {
+            let path = route.path.replace(['{', '}'], "x");
+            let answer = with_token(&app, &token, route.method, &path, Value::Null).await;
+            let wanted = match route.access {
+                Access::Scope(wanted) => super::auth::Scope::parse(scope) == Some(wanted),
+                _ => false,
+            };
+            let about = format!("{scope} ({kept}): {} {} is {}", route.method, route.path, answer.status);
+            assert_eq!(answer.status != StatusCode::FORBIDDEN, wanted, "{about}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_and_one_of_another_organization_open_nothing() {
+    let (app, _folder) = app().await;
+    let made = send(&app, "POST", "/api/v1/organizations", json!({ "name": "other", "max_calls": 3 })).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let other = made.body["id"].as_str().unwrap();
+    let agent = send(&app, "POST", "/api/v1/agents", json!({ "name": "echo", "connector": "echo" })).await;
+    let path = format!("/api/v1/agents/{}", agent.body["id"].as_str().unwrap());
+    let theirs = token_for(&app, Some(other), &["admin"]).await;
+    for (method, body) in
+        [("GET", Value::Null), ("PUT", json!({ "name": "mine", "connector": "echo" })), ("DELETE", Value::Null)]
+    {
+        assert_eq!(with_token(&app, &theirs, method, &path, body).await.status, StatusCode::NOT_FOUND, "{method}");
+    }
+    assert_eq!(with_token(&app, &theirs, "GET", "/api/v1/agents", Value::Null).await.body["items"], json!([]));
+    let named = json!({ "name": "echo", "connector": "echo" });
+    assert_eq!(with_token(&app, &theirs, "POST", "/api/v1/agents", named).await.status, StatusCode::CREATED);
+    let plugins = json!({ "name": "p", "scopes": ["plugins"] });
+    let refused = with_token(&app, &theirs, "POST", "/api/v1/tokens", plugins).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let tokens = with_token(&app, &theirs, "GET", "/api/v1/tokens", Value::Null).await;
+    let shown = tokens.body.to_string();
+    assert!(!shown.contains(&theirs) && !shown.contains("digest"), "{shown}");
+    let id = tokens.body["items"][0]["id"].as_str().unwrap();
+    let revoke = format!("/api/v1/tokens/{id}");
+    assert_eq!(send(&app, "DELETE", &revoke, Value::Null).await.status, StatusCode::NOT_FOUND, "it is another's");
+    assert_eq!(with_token(&app, &theirs, "DELETE", &revoke, Value::Null).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(with_token(&app, &theirs, "GET", "/api/v1/agents", Value::Null).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn calls_are_listed_by_filters_that_exist() {
+    let (app, _folder) = app().await;
+    let good = "/api/v1/calls?status=completed&direction=inbound&from=%2B1&created_from=5&created_before=9&limit=3";
+    assert_eq!(send(&app, "GET", good, Value::Null).await.body["items"], json!([]));
+    for odd in ["created_from=yesterday", "created_before=-1", "colour=red"] {
+        let answer = send(&app, "GET", &format!("/api/v1/calls?{odd}"), Value::Null).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{odd}");
+    }
 }

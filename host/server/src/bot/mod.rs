@@ -16,9 +16,10 @@ use jackfield_plugins::types::{
 use jackfield_store::{Configuration, SignIn};
 
 use crate::App;
-use crate::call_service::{CallProblem, PlaceOrder};
+use crate::call_service::CallProblem;
 use crate::clock::now_ms;
 use crate::live::provider::{Provider, refusal_of};
+use crate::placing::PlaceOrder;
 use crate::sign_ins::Client;
 use command::{Auth, Command, HELP, State, Via};
 
@@ -203,7 +204,9 @@ impl Talk {
         let Ok(to) = crate::api::canonical("to", &to) else {
             return "Write the whole number with its country code, such as +14155550123.".to_owned();
         };
-        let order = PlaceOrder { agent: via.agent, to, from: None, configuration: Some(via.configuration) };
+        let organization = self.provider.configuration.organization_id.clone();
+        let configuration = Some(via.configuration);
+        let order = PlaceOrder { organization, key: None, agent: via.agent, to, from: None, configuration };
         match self.app.calls.place(order).await {
             Ok(call) => format!("Calling: `{}`", call.id),
             Err(problem) => format!("Not called: {problem}"),

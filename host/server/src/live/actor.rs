@@ -20,6 +20,7 @@ use crate::clock::now_ms;
 use crate::media::{Figures, StreamEnd, StreamNews, figures_shown};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
+use crate::seats::Seats;
 
 /// What a call's task is made of.
 pub(crate) struct Parts {
@@ -31,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
+    pub(crate) seats: Seats,
     /// The order an outbound call was placed with, for reading it back.
     pub(crate) placed_by: Option<PlaceRequest>,
 }
@@ -41,6 +43,9 @@ struct Actor {
     store: Store,
     metrics: Metrics,
     registry: Registry,
+    seats: Seats,
+    /// Another node has the call: nothing more is done about it here.
+    lost: bool,
     placed_by: Option<PlaceRequest>,
     handle: Handle,
     began: i64,
@@ -74,6 +79,8 @@ pub(crate) fn start(parts: Parts) -> Handle {
         store: parts.store,
         metrics: parts.metrics,
         registry: parts.registry,
+        seats: parts.seats,
+        lost: false,
         placed_by: parts.placed_by,
         handle: handle.clone(),
         began: parts.call.created_at,
@@ -86,7 +93,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
 
 impl Actor {
     async fn run(mut self) {
-        loop {
+        while !self.lost {
             let order = match self.machine.next_deadline() {
                 None if self.machine.is_finished() => break,
                 None => self.inbox.recv().await,
@@ -109,8 +116,13 @@ impl Actor {
                     done.send(stored).ok();
                 }
                 Some(Order::Stream(news)) => Box::pin(self.stream_news(*news)).await,
+                Some(Order::LetGo) => self.lost = true,
                 None => break,
             }
+        }
+        if self.lost && !self.machine.is_finished() {
+            self.handle.stream_ends.store(true, Ordering::Release);
+            self.registry.over();
         }
         self.registry.leave(&self.handle.call().id);
     }
@@ -119,6 +131,9 @@ impl Actor {
         let effects = self.machine.handle(now(), input);
         self.handle.ending.store(self.machine.is_ending(), Ordering::Release);
         let stored = self.remember(&effects).await;
+        if self.lost {
+            return Err("another node has the call".to_owned());
+        }
         for effect in effects {
             self.act(effect);
         }
@@ -147,9 +162,12 @@ impl Actor {
         if events.is_empty() && change == CallChange::default() {
             return Ok(());
         }
-        let id = self.handle.call().id;
+        let Call { id, epoch, .. } = self.handle.call();
+        let change = CallChange { epoch: Some(epoch), ..change };
         apply(&mut self.handle.row.lock().unwrap_or_else(PoisonError::into_inner), &change);
         let written = self.store.change_call(&id, change, events, now_ms()).await;
+        // The call has changed hands.
+        self.lost |= matches!(written, Ok(false));
         written.map(drop).map_err(|error| {
             tracing::error!(call = id, %error, "a call's state could not be stored");
             error.to_string()
@@ -165,6 +183,8 @@ impl Actor {
             Effect::Inspect => self.order(inspect),
             Effect::Finished { status, .. } => {
                 self.registry.over();
+                let (seats, call) = (self.seats.clone(), self.handle.call());
+                tokio::spawn(async move { seats.give_back(&call).await });
                 self.metrics.call_ended(status.as_str());
                 tracing::info!(call = self.handle.call().id, status = status.as_str(), "call ended");
             }

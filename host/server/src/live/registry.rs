@@ -19,6 +19,8 @@ pub(crate) enum Order {
     Happened(Box<Input>, oneshot::Sender<Result<(), String>>),
     /// The media stream has news.
     Stream(Box<StreamNews>),
+    /// Another node has the call now.
+    LetGo,
 }
 
 /// The outside of a call's task. Cheap to clone.
@@ -100,6 +102,12 @@ impl Handle {
         let over = || "the call is over".to_owned();
         self.inbox.send(Order::Happened(Box::new(input), done)).map_err(|_| over())?;
         stored.await.map_err(|_| over())?
+    }
+
+    /// Another node has the call now: its task here ends without a word.
+    pub(crate) fn let_go(&self) {
+        // A task that ended has let go already.
+        self.inbox.send(Order::LetGo).ok();
     }
 
     pub(crate) fn call(&self) -> Call {

@@ -6,7 +6,8 @@ mod folder;
 
 use jackfield_plugins::{Admission, Candidate, Generation, PluginHost, Refusal, RollbackError, digest_of};
 use jackfield_store::{Generation as StoredGeneration, Store, StoreError};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::{now_for_guests, now_ms};
 
@@ -26,6 +27,8 @@ pub struct StockPlugin {
 pub struct Rollout {
     host: PluginHost,
     store: Store,
+    /// Builds of other nodes that do not load here.
+    refused: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Why a plugin did not come into service.
@@ -45,7 +48,7 @@ pub enum RolloutError {
 impl Rollout {
     /// Over this host and this database.
     pub fn new(host: PluginHost, store: Store) -> Self {
-        Self { host, store }
+        Self { host, store, refused: Arc::default() }
     }
 
     /// Checks new bytes, records them, and moves the pointer.
@@ -87,6 +90,47 @@ impl Rollout {
             }
         }
         Ok(())
+    }
+
+    /// Brings into service what another node has promoted, or rolled back to.
+    pub(crate) async fn follow(&self) {
+        let promoted = match self.store.current_generations().await {
+            Ok(promoted) => promoted,
+            Err(error) => return tracing::warn!(%error, "plugins that other nodes promoted cannot be seen"),
+        };
+        for (name, digest) in promoted {
+            if !self.serves(&name, &digest) && !self.is_refused(&digest) && !self.follow_to(&name, &digest).await {
+                self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+            }
+        }
+    }
+
+    async fn follow_to(&self, name: &str, digest: &str) -> bool {
+        if self.host.make_current(name, digest) {
+            tracing::info!(plugin = name, digest, "another node chose this build");
+            self.store.announce();
+            return true;
+        }
+        match self.store.generation_bytes(name, digest).await {
+            Ok(Some(bytes)) if digest_of(&bytes) == digest => {
+                let brought = self.bring(name, bytes, "another node").await;
+                self.store.announce();
+                brought
+            }
+            Ok(_) => {
+                tracing::error!(plugin = name, digest, "another node serves a build that is not in the database");
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a build of another node cannot be read yet");
+                true
+            }
+        }
+    }
+
+    /// Was it tried here, and refused?
+    fn is_refused(&self, digest: &str) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
     /// The generation a call began with: from memory, else from the database.

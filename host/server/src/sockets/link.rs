@@ -43,7 +43,7 @@ enum End {
 
 impl Link {
     /// For ever: whoever keeps it stops it by dropping it.
-    pub(super) async fn keep(self) {
+    pub(super) async fn keep(&self) {
         let settings = &self.app.settings.sockets;
         let mut backoff = Backoff::new(settings.retry(), settings.retry_max());
         loop {

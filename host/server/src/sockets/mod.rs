@@ -11,6 +11,7 @@ mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jackfield_plugins::types::Event;
 use jackfield_store::Configuration;
@@ -103,12 +104,36 @@ impl Sockets {
         let (standing, configuration) = (Arc::<Standing>::default(), Arc::clone(configuration));
         let link =
             Link { app: app.clone(), configuration: Arc::clone(&configuration), standing: Arc::clone(&standing) };
-        let task = tokio::spawn(link.keep()).abort_handle();
+        let task = tokio::spawn(keep_leased(link)).abort_handle();
         Kept { configuration, standing, task }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket is kept by one node: whoever has its lease.
+const LEASE: Duration = Duration::from_secs(9);
+const RENEWED: Duration = Duration::from_secs(3);
+
+async fn keep_leased(link: Link) {
+    let (app, name) = (link.app.clone(), format!("socket:{}", link.configuration.id));
+    let leased = async || app.shared.lease(&name, app.node.id(), LEASE).await;
+    loop {
+        // A Redis that does not answer gives no lease, and takes none away: whoever has the socket keeps it.
+        if matches!(leased().await, Ok(true)) {
+            let lost = async {
+                while !matches!(leased().await, Ok(false)) {
+                    sleep(RENEWED).await;
+                }
+            };
+            tokio::select! {
+                () = link.keep() => {}
+                () = lost => tracing::warn!(lease = name, "another node keeps the event socket now"),
+            }
+        }
+        sleep(RENEWED).await;
     }
 }
 

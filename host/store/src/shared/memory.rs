@@ -148,6 +148,10 @@ impl Memory {
     pub(super) fn admit(&self, call: &str, limits: &[CallLimit], lasting: Duration) -> Admission {
         let (mut counts, now) = (lock(&self.0.counts), Instant::now());
         for (index, limit) in limits.iter().enumerate() {
+            let count = counts.get(&limit.whose);
+            if count.is_some_and(|count| count.calls.get(call).is_some_and(|end| *end > now)) {
+                return Admission::Admitted;
+            }
             if let Some(refused) = counts.entry(limit.whose.clone()).or_default().refuses(limit, now) {
                 return refused(index);
             }

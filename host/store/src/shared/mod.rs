@@ -184,7 +184,7 @@ impl Shared {
         either!(self, forget(key))
     }
 
-    /// Counts a call under all of the limits, or under none. It is counted for so long, and longer if it is renewed: the
+    /// Counts a call under all of the limits, or under none; one that is counted already stays so. It is counted for so long, and longer if it is renewed: the
     /// calls of a node that died free their places by themselves.
     ///
     /// # Errors

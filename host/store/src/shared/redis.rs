@@ -49,6 +49,7 @@ local second, ms = now[1], now[1] * 1000 + math.floor(now[2] / 1000)
 for i = 1, #KEYS, 2 do
   local limit = (i + 1) / 2
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ms)
+  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return {0, 0} end
   local most, rate = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   if most >= 0 and redis.call('ZCARD', KEYS[i]) >= most then return {1, limit - 1} end
   if redis.call('HGET', KEYS[i + 1], 's') ~= second then redis.call('HSET', KEYS[i + 1], 's', second, 'n', 0) end
@@ -258,8 +259,7 @@ impl Redis {
             admit.key(calls_key(&limit.whose)).key(format!("jackfield:begun:{}", limit.whose));
             admit.arg(most(limit.calls)).arg(most(limit.per_second));
         }
-        let (outcome, index): (u8, usize) =
-            admit.invoke_async(&mut self.connection.clone()).await.map_err(failed)?;
+        let (outcome, index): (u8, usize) = admit.invoke_async(&mut self.connection.clone()).await.map_err(failed)?;
         Ok(match outcome {
             0 => Admission::Admitted,
             1 => Admission::Full(index),
@@ -393,7 +393,8 @@ async fn hear(client: redis::Client, node: String, words: broadcast::Sender<Word
 
 async fn subscribed(client: &redis::Client, own: &str) -> redis::RedisResult<PubSub> {
     let connecting = tokio::time::timeout(ANSWER * 2, client.get_async_pubsub()).await;
-    let mut said = connecting.map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
+    let mut said =
+        connecting.map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
     said.subscribe(&[TO_ALL, own]).await?;
     Ok(said)
 }
