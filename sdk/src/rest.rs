@@ -7,6 +7,7 @@ use crate::http::{self, Http};
 use crate::json::{number, text};
 use crate::types::{
     Authorization, Binding, Call, CallStatus, Fault, HttpRequest, HttpResponse, Inspection, Placed, Refusal,
+    TransferProgress,
 };
 
 /// One account's way to its provider's API.
@@ -153,6 +154,11 @@ impl<'a> Rest<'a> {
 /// Where a call stands, and the provider's word for it.
 pub fn inspected(status: CallStatus, raw: &str) -> Inspection {
     Inspection { status, raw: raw.to_owned(), duration: None, cost: None, extra: Vec::new() }
+}
+
+/// How far a step of a transfer got; with the destination's leg, once it has a name.
+pub fn progress(provider_id: Option<String>) -> TransferProgress {
+    TransferProgress { provider_id, memo: Vec::new(), extra: Vec::new() }
 }
 
 /// Nothing was to be bound, or it was and there is nothing to say about it.

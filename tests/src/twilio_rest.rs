@@ -44,6 +44,8 @@ pub struct PlacedCall {
     /// The answer webhook.
     pub url: String,
     pub status_callback: String,
+    /// The document that it brought along, or was redirected to.
+    pub twiml: String,
     pub status: String,
     pub duration: Option<u32>,
     pub price: Option<String>,
@@ -121,6 +123,25 @@ impl TwilioRest {
 
     pub fn numbers(&self) -> Vec<OwnedNumber> {
         locked(&self.books).numbers.clone()
+    }
+
+    /// Twilio knows of a call that came from outside.
+    pub fn know(&self, sid: &str, from: &str, to: &str) {
+        locked(&self.books).calls.insert(
+            0,
+            PlacedCall {
+                sid: sid.to_owned(),
+                to: to.to_owned(),
+                from: from.to_owned(),
+                url: String::new(),
+                status_callback: String::new(),
+                twiml: String::new(),
+                status: "in-progress".to_owned(),
+                duration: None,
+                price: None,
+                created: rfc2822(SystemTime::now()),
+            },
+        );
     }
 
     /// Waits for a call to be placed.
@@ -204,6 +225,7 @@ impl Books {
             from: seen.field("From").to_owned(),
             url: seen.field("Url").to_owned(),
             status_callback: seen.field("StatusCallback").to_owned(),
+            twiml: seen.field("Twiml").to_owned(),
             status: "queued".to_owned(),
             duration: None,
             price: None,
@@ -238,6 +260,7 @@ impl Books {
         match self.calls.iter_mut().find(|call| call.sid == sid) {
             None => return refusal(404, 20404, "The requested resource was not found"),
             Some(call) if call.status == "completed" => return refusal(400, 21220, "Call is not in-progress"),
+            Some(call) if !seen.field("Twiml").is_empty() => seen.field("Twiml").clone_into(&mut call.twiml),
             Some(call) => seen.field("Status").clone_into(&mut call.status),
         }
         self.inspect(sid)

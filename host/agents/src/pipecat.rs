@@ -133,9 +133,7 @@ impl Protocol for Pipecat {
             | ToAgent::Mark { .. }
             | ToAgent::Cleared { .. }
             | ToAgent::BargeIn { .. }
-            | ToAgent::Transfer { .. } => {
-                Vec::new()
-            }
+            | ToAgent::Transfer { .. } => Vec::new(),
         }
     }
 

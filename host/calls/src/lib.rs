@@ -15,6 +15,4 @@ pub use desk::{DeskOrder, DeskStage};
 pub use events::{Change, Effect, Ended, Input, Limits, Record, Report, Stored};
 pub use machine::CallMachine;
 pub use status::{Direction, Status};
-pub use transfer::{
-    TransferEffect, TransferFailure, TransferInput, TransferMachine, TransferMode, TransferState,
-};
+pub use transfer::{TransferEffect, TransferFailure, TransferInput, TransferMachine, TransferMode, TransferState};

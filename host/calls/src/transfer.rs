@@ -66,15 +66,24 @@ impl TransferFailure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransferInput {
     /// The provider rings the destination: its leg, by the provider's id.
-    Dialled { leg: String },
-    DialRefused { reason: String },
+    Dialled {
+        leg: String,
+    },
+    DialRefused {
+        reason: String,
+    },
     /// It may ring, or not.
     DialUnknown,
     /// What the provider says about the destination's leg.
-    Reported { leg: String, status: Status },
+    Reported {
+        leg: String,
+        status: Status,
+    },
     /// The caller is with the destination.
     Joined,
-    JoinRefused { reason: String },
+    JoinRefused {
+        reason: String,
+    },
     /// The caller's call is over.
     CallerEnded,
     CancelRequested,

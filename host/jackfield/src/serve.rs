@@ -81,6 +81,7 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     warn(settings, &parts, recovered);
     let app = App::new(parts);
     tokio::spawn(jackfield_server::keep_together(app.clone()));
+    tokio::spawn(jackfield_server::keep_transfers(app.clone()));
     tokio::spawn(jackfield_server::keep_sockets(app.clone()));
     tokio::spawn(jackfield_server::keep_watch(app.clone()));
     let serving = tokio::spawn(jackfield_server::serve(listener, app.clone()));

@@ -1,15 +1,16 @@
 //! Calls as the rest of the server sees them: placing, hanging up, answering webhooks, carrying audio.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jackfield_agents::{AgentError, Ambience, Connector, Start};
+use jackfield_agents::{AgentError, Ambience, Connector, Start, TransferWish};
 use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status, Stored};
 use jackfield_egress::Egress;
 use jackfield_plugins::types::{PlaceRequest, StatusUpdate, StreamAction};
 use jackfield_plugins::{Generation, Pin, PluginHost};
 use jackfield_store::{ANY_NUMBER, Agent, Call, CallChange, Configuration, MediaGrant, Shared, Store, StoreError};
+use tokio::sync::mpsc;
 
 use crate::account::{account_of, guest_call};
 use crate::clock::now_ms;
@@ -25,6 +26,7 @@ use crate::seats::Seats;
 use crate::settings::ServerSettings;
 use crate::sign_ins::SignIns;
 use crate::token;
+use crate::transfers::Transfers;
 
 /// A number that the provider says the account has.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -63,6 +65,9 @@ pub enum CallProblem {
     /// A limit of this host.
     #[error("{0}")]
     Limit(String),
+    /// Something else is under way.
+    #[error("{0}")]
+    Conflict(String),
     /// The plugin failed.
     #[error("{0}")]
     Plugin(String),
@@ -110,7 +115,25 @@ pub struct CallService {
     pub(crate) board: Arc<Switchboard>,
     pub(crate) registry: Registry,
     pub(crate) seats: Seats,
+    pub(crate) transfers: Transfers,
+    wishes: Wishes,
     sign_ins: SignIns,
+}
+
+/// What agents wish for their callers: who wishes, and who carries it out.
+type Wish = (String, TransferWish);
+
+#[derive(Clone)]
+struct Wishes {
+    sender: mpsc::UnboundedSender<Wish>,
+    receiver: Arc<Mutex<Option<mpsc::UnboundedReceiver<Wish>>>>,
+}
+
+impl Wishes {
+    fn new() -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self { sender, receiver: Arc::new(Mutex::new(Some(receiver))) }
+    }
 }
 
 impl CallService {
@@ -119,7 +142,13 @@ impl CallService {
         let Switchboard { store, shared, egress, settings, .. } = &board;
         let sign_ins = SignIns::new(store.clone(), shared.clone(), egress.clone(), &settings.public_url);
         let seats = Seats { store: store.clone(), shared: shared.clone() };
-        Self { board: Arc::new(board), registry: Registry::default(), seats, sign_ins }
+        let (registry, transfers, wishes) = (Registry::default(), Transfers::default(), Wishes::new());
+        Self { board: Arc::new(board), registry, seats, transfers, wishes, sign_ins }
+    }
+
+    /// The agents' wishes, for whoever asks first.
+    pub(crate) fn wishes(&self) -> Option<mpsc::UnboundedReceiver<Wish>> {
+        self.wishes.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Who has signed in.
@@ -242,9 +271,15 @@ impl CallService {
         let socket = public.replacen("http", "ws", 1);
         Ok(StreamAction {
             url: format!("{socket}/api/v1/telephony/ws/{token}"),
-            hooks: format!("{public}/api/v1/telephony/{}/{{hook}}/{}", call.provider, call.id),
+            hooks: self.hooks(&call.provider, &call.id),
             parameters: Vec::new(),
         })
+    }
+
+    /// Where callbacks about a call or a transfer go.
+    pub(crate) fn hooks(&self, provider: &str, id: &str) -> String {
+        let public = self.board.settings.public_url.trim_end_matches('/');
+        format!("{public}/api/v1/telephony/{provider}/{{hook}}/{id}")
     }
 
     /// Spends a media token.
@@ -340,8 +375,20 @@ impl CallService {
     ) -> Handle {
         let Switchboard { store, metrics, .. } = &*self.board;
         let (way, store, metrics) = (self.way_out(), store.clone(), metrics.clone());
-        let (registry, seats) = (self.registry.clone(), self.seats.clone());
-        live::start(Parts { call, machine, pin, configuration, way, store, metrics, registry, seats, placed_by })
+        let (registry, seats, wishes) = (self.registry.clone(), self.seats.clone(), self.wishes.sender.clone());
+        live::start(Parts {
+            call,
+            machine,
+            pin,
+            configuration,
+            way,
+            store,
+            metrics,
+            registry,
+            seats,
+            wishes,
+            placed_by,
+        })
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -389,6 +436,7 @@ impl CallService {
             news: taken.handle.inbox.clone(),
             ends: Arc::clone(&taken.handle.stream_ends),
             figures: taken.handle.figures.clone(),
+            whispers: taken.handle.whispers.clone(),
         })
     }
 

@@ -27,6 +27,7 @@ mod sockets;
 #[cfg(test)]
 mod testing;
 mod token;
+mod transfers;
 mod webhooks;
 
 use std::ops::Deref;
@@ -48,6 +49,7 @@ pub use placing::PlaceOrder;
 pub use rollout::{Rollout, RolloutError, StockPlugin, watch};
 pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings};
 pub use sockets::keep_sockets;
+pub use transfers::{TransferOrder, keep_transfers};
 
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]

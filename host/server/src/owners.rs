@@ -1,11 +1,13 @@
 //! Whose call it is: one of this node, or of another, which is then told.
 
-use jackfield_calls::{CallMachine, Input};
+use jackfield_calls::{CallMachine, Input, TransferState};
+use jackfield_plugins::types::TransferStep;
 use jackfield_store::Call;
 
+use crate::account::guest_call;
 use crate::call_service::{CallService, stored, unsigned};
 use crate::clock::now_ms;
-use crate::cluster::NotTold;
+use crate::cluster::{Errand, NotTold};
 use crate::live::Handle;
 
 impl CallService {
@@ -21,7 +23,7 @@ impl CallService {
             if call.owner == self.board.node.id() || call.ended_at.is_some() {
                 return self.revive(&call).await?.tell(input).await;
             }
-            match self.board.node.tell(&call.owner, id, input.clone()).await {
+            match self.board.node.ask(&call.owner, Errand::Tell { call: id.to_owned(), input: input.clone() }).await {
                 Ok(()) => return Ok(()),
                 Err(NotTold::Refused(why)) if why == NOT_HERE => {}
                 Err(NotTold::Refused(why)) => return Err(why),
@@ -57,9 +59,44 @@ impl CallService {
             Err(error) => return tracing::error!(call = call.id, %error, "a call could not be taken over"),
         };
         tracing::info!(call = call.id, from = call.owner, "a call that was left is taken over");
-        if let Err(why) = self.revive(&taken).await {
-            tracing::error!(call = call.id, why, "an unfinished call could not be settled");
+        let picked_up = match self.is_handed_over(&taken).await {
+            true => self.pick_up(&taken, CallMachine::adopt(stored(&taken), unsigned(now_ms()), self.limits())).await,
+            false => self.revive(&taken).await,
+        };
+        match picked_up {
+            Ok(handle) => self.abandon_transfer(&taken, &handle).await,
+            Err(why) => tracing::error!(call = call.id, why, "an unfinished call could not be settled"),
         }
+    }
+
+    /// Do two people talk, without an agent?
+    async fn is_handed_over(&self, call: &Call) -> bool {
+        let events = self.board.store.call_events(&call.id).await.unwrap_or_default();
+        let last = events.iter().rfind(|event| event.kind == "handed-over");
+        last.is_some_and(|event| event.data["on"] == "true")
+    }
+
+    /// A transfer whose node died: one that was joined goes on between people, the destination of any other is given up.
+    async fn abandon_transfer(&self, call: &Call, handle: &Handle) {
+        let context = match self.transfer_of(call).await {
+            Ok(Some(context)) => context,
+            Ok(None) if self.is_handed_over(call).await => {
+                handle.tell(Input::HandedOver(true)).await.ok();
+                return;
+            }
+            _ => return,
+        };
+        if context.state == TransferState::Joined {
+            handle.tell(Input::HandedOver(true)).await.ok();
+        } else if let Some(leg) = &context.call_sid {
+            let provider = self.provider_of(handle.generation.clone(), handle.configuration.clone());
+            let step = TransferStep::Cancel(leg.clone());
+            if !matches!(provider.transfer(&guest_call(call), &step).await, Ok(Ok(_))) {
+                tracing::warn!(call = call.id, "the destination of a transfer could not be given up");
+            }
+        }
+        let cleared = self.board.shared.clear_transfer(&context.transfer_id, &context.original_call_sid).await;
+        cleared.unwrap_or_else(|error| tracing::warn!(%error, "a transfer could not be forgotten"));
     }
 
     /// Takes a live call from the node that has it: its audio came here.

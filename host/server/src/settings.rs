@@ -33,6 +33,8 @@ pub struct ServerSettings {
 pub struct Limits {
     /// Calls that are up at once.
     pub calls: usize,
+    /// How long the destination of a transfer may ring.
+    pub transfer_ring_seconds: u32,
     /// How long an outbound call may ring.
     pub ring_seconds: u32,
     /// How long a call may last.

@@ -54,6 +54,7 @@ impl Manifest for Asterisk {
                 Ability::AnswerByCommand,
                 Ability::HangUp,
                 Ability::Inspect,
+                Ability::Transfer,
                 Ability::BindNumber,
                 Ability::Media,
             ],

@@ -65,6 +65,8 @@ fn of_media(kind: &str, carried: &str) -> Vec<Event> {
 fn of_call(kind: &str, id: &str, channel: &Value, said: &Value) -> Vec<Event> {
     let standing = |status: CallStatus, raw: &str| Event::Status(status_update(id, status, raw));
     match kind {
+        "StasisStart" if names::is_destination(id) => vec![standing(CallStatus::InProgress, kind)],
+        "StasisEnd" if names::is_destination(id) => vec![standing(CallStatus::Completed, kind)],
         "StasisStart" if names::is_outbound(id) => {
             vec![Event::Instructions(Instructions { provider_id: id.to_owned(), answered_by: None, extra: Vec::new() })]
         }

@@ -16,6 +16,11 @@ pub(crate) fn is_outbound(channel: &str) -> bool {
     channel.starts_with(OUTBOUND)
 }
 
+/// The channel of a transfer's destination is called as the transfer, and the host's transfers begin so.
+pub(crate) fn is_destination(channel: &str) -> bool {
+    channel.starts_with("tr_")
+}
+
 /// The channel that carries a call's audio to the host.
 pub(crate) fn external(channel: &str) -> String {
     format!("{EXTERNAL}{channel}")

@@ -6,9 +6,10 @@ use jackfield_sdk::form::component;
 use jackfield_sdk::http::Http;
 use jackfield_sdk::json::text;
 use jackfield_sdk::number::digits;
-use jackfield_sdk::rest::{Rest, bound, inspected};
+use jackfield_sdk::rest::{Rest, bound, inspected, progress};
 use jackfield_sdk::types::{
     Account, Action, Binding, Call, CallStatus, Fault, Inspection, PlaceRequest, Placed, RejectReason, StreamAction,
+    TransferProgress, TransferStep,
 };
 use serde_json::{Value, json};
 
@@ -85,6 +86,24 @@ impl<'a> Ari<'a> {
         self.rest.change("POST", &format!("{}/addChannel?channel={both}", self.bridge(&bridge)), None).map(|_| ())
     }
 
+    /// The destination takes the place of the call's audio.
+    fn swap(&self, channel: &str, destination: &str) -> Result<(), Fault> {
+        let (bridge, external) = (self.bridge(&names::bridge(channel)), names::external(channel));
+        let name = component(destination);
+        self.rest.change("POST", &format!("{bridge}/addChannel?channel={name}"), None)?;
+        self.rest.end("POST", &format!("{bridge}/removeChannel?channel={}", component(&external)), None)?;
+        self.remove(&external, "normal")
+    }
+
+    /// Does somebody else talk to the caller, so that it does without the call's audio?
+    fn is_transferred(&self, channel: &str) -> Result<bool, Fault> {
+        match self.rest.get(&self.bridge(&names::bridge(channel))) {
+            Ok(bridge) => Ok(talk(&bridge, channel)),
+            Err(Fault::NotFound) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Removes what a restart of the host, or a broken socket, has left behind: audio and bridges without a caller, and
     /// callers who were answered and have no audio.
     fn tidy(&self) -> Result<(), Fault> {
@@ -92,8 +111,12 @@ impl<'a> Ari<'a> {
         let bridges = self.rest.get(&format!("{}/bridges", self.base))?;
         let known: Vec<&str> = list(&channels).iter().filter_map(|channel| text(&channel["id"])).collect();
         let stray_bridge = |bridge: &&str| names::bridged_by(bridge).is_some_and(|caller| !known.contains(&caller));
-        let bridges = list(&bridges).iter().filter_map(|bridge| text(&bridge["id"])).filter(stray_bridge);
-        let channels = list(&channels).iter().filter(|channel| self.is_stray(channel, &known));
+        let rooms = list(&bridges);
+        let bridges = rooms.iter().filter_map(|bridge| text(&bridge["id"])).filter(stray_bridge);
+        let talks =
+            |channel: &&Value| text(&channel["id"]).is_some_and(|id| rooms.iter().any(|bridge| talk(bridge, id)));
+        let stray = list(&channels).iter().filter(|channel| self.is_stray(channel, &known));
+        let channels = stray.filter(|channel| !talks(channel));
         let mut left = AT_ONCE;
         let mut spend = || left.checked_sub(1).map(|less| left = less).ok_or(Fault::RetryLater(1));
         for bridge in bridges {
@@ -116,6 +139,13 @@ impl<'a> Ari<'a> {
         let ours = channel["dialplan"]["app_name"] == "Stasis" && application == Some(self.application);
         ours && channel["state"] == "Up" && !known.contains(&names::external(id).as_str())
     }
+}
+
+/// Is the channel in that bridge with somebody who is not its own audio?
+fn talk(bridge: &Value, channel: &str) -> bool {
+    let external = names::external(channel);
+    let channels: Vec<&str> = list(&bridge["channels"]).iter().filter_map(text).collect();
+    channels.contains(&channel) && channels.iter().any(|other| *other != channel && *other != external)
 }
 
 fn encoded(query: &[(&str, &str)]) -> String {
@@ -216,9 +246,42 @@ impl Calls for Asterisk {
                 ari.clean_up(channel, "failure").ok();
             }),
             CLEAN_UP => ari.clean_up(channel, "normal"),
-            // The caller's own end sees to the rest.
+            // The caller's own end sees to the rest. One who was put through has somebody else to talk to.
+            MEDIA_ENDED if ari.is_transferred(channel)? => Ok(()),
             MEDIA_ENDED => ari.remove(channel, "normal"),
             other => Err(Fault::Unsupported(other.to_owned())),
+        }
+    }
+
+    /// The destination's channel is called as the transfer, so that its events need no memory to be understood.
+    fn transfer(
+        http: &dyn Http,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<TransferProgress, Fault> {
+        let ari = Ari::of(http, account)?;
+        match step {
+            TransferStep::Dial(dial) => {
+                let endpoint = dialled(account, &dial.to)?;
+                let query = [
+                    ("endpoint", endpoint.as_str()),
+                    ("app", ari.application),
+                    ("appArgs", &format!("transfer,{}", dial.transfer_id)),
+                    ("channelId", &dial.transfer_id),
+                    ("callerId", &dial.from),
+                    ("timeout", &dial.ring_timeout.to_string()),
+                ];
+                let url = format!("{}/channels?{}", ari.base, encoded(&query));
+                done_already(ari.rest.order(&url, &json!({})))?;
+                Ok(progress(Some(dial.transfer_id.clone())))
+            }
+            TransferStep::Join(join) => {
+                ari.rest.name_of(call)?;
+                ari.swap(&call.provider_id, &join.destination).map(|()| progress(None))
+            }
+            TransferStep::Cancel(leg) => ari.remove(leg, "normal").map(|()| progress(None)),
+            TransferStep::Other(what) => Err(Fault::Unsupported(what.clone())),
         }
     }
 

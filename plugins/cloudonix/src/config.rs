@@ -45,6 +45,7 @@ impl Manifest for Cloudonix {
                 Ability::AnswerByReply,
                 Ability::HangUp,
                 Ability::Inspect,
+                Ability::Transfer,
                 Ability::BindNumber,
                 Ability::ListNumbers,
                 Ability::Media,

@@ -5,10 +5,10 @@ use jackfield_sdk::http::Http;
 use jackfield_sdk::json::{number, text};
 use jackfield_sdk::number::canonical;
 use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, bound, inspected};
+use jackfield_sdk::rest::{Rest, bound, inspected, progress};
 use jackfield_sdk::types::{
-    Account, Action, Authorization, Binding, Call, Credential, Fault, Inspection, NumberPage, PhoneNumber,
-    PlaceRequest, Placed,
+    Account, Action, Authorization, Binding, Call, ConferenceAction, Credential, Fault, Inspection, NumberPage,
+    PhoneNumber, PlaceRequest, Placed, TransferProgress, TransferStep,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::{Value, json};
@@ -103,6 +103,43 @@ impl Calls for Cloudonix {
         })
     }
 
+    /// Whoever picks up is told by the session's own updates.
+    fn transfer(
+        http: &dyn Http,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<TransferProgress, Fault> {
+        let api = api(http, account)?;
+        let calls = format!("https://api.cloudonix.io/calls/{}", api.domain);
+        match step {
+            TransferStep::Dial(dial) => {
+                let mut order = json!({
+                    "destination": dial.to,
+                    "caller-id": dial.from,
+                    "cxml": meeting(&dial.conference, &dial.announcement)?,
+                    "callback": hook_url(&dial.hooks, "transfer"),
+                    "timeout": dial.ring_timeout.clamp(1, 600),
+                });
+                if let Some(trunk) = account::field(account, TRUNK) {
+                    order["trunk"] = json!(trunk);
+                }
+                let placed = api.rest.placed(&api.rest.order(&format!("{calls}/application"), &order)?["token"])?;
+                Ok(progress(Some(placed.provider_id)))
+            }
+            TransferStep::Join(join) => {
+                let url = format!("{calls}/sessions/{}/application", api.rest.name_of(call)?);
+                let order = json!({ "cxml": meeting(&join.conference, "")? });
+                api.rest.change("POST", &url, Some(&order)).map(|_| progress(None))
+            }
+            TransferStep::Cancel(leg) => api
+                .rest
+                .end("DELETE", &api.url(&format!("/sessions/{}", component(leg))), None)
+                .map(|()| progress(None)),
+            TransferStep::Other(what) => Err(Fault::Unsupported(what.clone())),
+        }
+    }
+
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         // The application is shared by its numbers: clearing one would silence the others.
         let Some(webhook) = webhook.filter(|_| number.starts_with('+')) else {
@@ -131,6 +168,16 @@ impl Calls for Cloudonix {
         let numbers = found.as_array().into_iter().flatten().filter_map(phone_number).collect();
         Ok(NumberPage { numbers, next: None })
     }
+}
+
+/// The room in which both legs meet. Whoever leaves it ends it.
+fn meeting(conference: &str, announcement: &str) -> Result<String, Fault> {
+    let action = Action::Conference(ConferenceAction {
+        name: conference.to_owned(),
+        announcement: announcement.to_owned(),
+        end_on_exit: true,
+    });
+    Ok(String::from_utf8_lossy(&render::cxml(&action)?.document()).into_owned())
 }
 
 /// Milliseconds by which Cloudonix's clock may be behind the host's.

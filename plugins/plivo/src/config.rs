@@ -36,6 +36,7 @@ impl Manifest for Plivo {
                 Ability::AnswerByReply,
                 Ability::HangUp,
                 Ability::Inspect,
+                Ability::Transfer,
                 Ability::BindNumber,
                 Ability::ListNumbers,
                 Ability::Media,

@@ -5,9 +5,11 @@ use jackfield_sdk::http::{self, Http};
 use jackfield_sdk::json::{decimal, number, seconds, text};
 use jackfield_sdk::number::{canonical, digits};
 use jackfield_sdk::play_webhooks::{hooks, order};
-use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
+use jackfield_sdk::reply::hook_url;
+use jackfield_sdk::rest::{Rest, bound, inspected, items, position, progress};
 use jackfield_sdk::types::{
     Account, Binding, Call, CallStatus, Fault, Inspection, Money, NumberPage, PhoneNumber, PlaceRequest, Placed,
+    TransferProgress, TransferStep,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::{Value, json};
@@ -105,6 +107,46 @@ impl Calls for Plivo {
         let live = api.rest.get(&format!("{url}?status=live"))?;
         let raw = text(&live["call_status"]).unwrap_or("in-progress");
         Ok(inspected(status(raw, &Form::default()), raw))
+    }
+
+    fn transfer(
+        http: &dyn Http,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<TransferProgress, Fault> {
+        let api = api(http, account)?;
+        match step {
+            // Whoever picks up is asked about at the answer URL, as in every call.
+            TransferStep::Dial(dial) if dial.to.contains('<') => {
+                Err(Fault::Unsupported("one transfer has one destination".to_owned()))
+            }
+            TransferStep::Dial(dial) => {
+                let order = json!({
+                    "to": digits(&dial.to),
+                    "from": digits(&dial.from),
+                    "answer_url": hook_url(&dial.hooks, "answer"),
+                    "answer_method": "POST",
+                    "hangup_url": hook_url(&dial.hooks, "transfer"),
+                    "hangup_method": "POST",
+                    "ring_timeout": dial.ring_timeout.clamp(1, 120),
+                });
+                let answer = api.rest.order(&api.url("Call/"), &order)?;
+                let first = answer["request_uuid"].get(0).unwrap_or(&answer["request_uuid"]);
+                api.rest.placed(first).map(|placed| progress(Some(placed.provider_id)))
+            }
+            TransferStep::Join(join) => {
+                let hooks = join.extra.iter().find(|(name, _)| name == "hooks").map(|(_, hooks)| hooks.as_str());
+                let hooks = hooks.ok_or_else(|| Fault::Other("the host did not say where callbacks go".to_owned()))?;
+                let order = json!({ "legs": "aleg", "aleg_url": hook_url(hooks, "answer"), "aleg_method": "POST" });
+                api.rest.change("POST", &api.call_url("Call", call)?, Some(&order)).map(|_| progress(None))
+            }
+            TransferStep::Cancel(leg) => {
+                let call = Call { provider_id: leg.clone(), ..call.clone() };
+                Self::hang_up(http, account, &call).map(|()| progress(None))
+            }
+            TransferStep::Other(what) => Err(Fault::Unsupported(what.clone())),
+        }
     }
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {

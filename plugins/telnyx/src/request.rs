@@ -6,7 +6,7 @@ use jackfield_sdk::http::Http;
 use jackfield_sdk::json::{seconds, text};
 use jackfield_sdk::number::canonical;
 use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
+use jackfield_sdk::rest::{Rest, bound, inspected, items, position, progress};
 use jackfield_sdk::types::{
     Account, Action, Authorization, Binding, Call, CallStatus, ConferenceJoin, Credential, Fault, Inspection,
     NumberPage, PhoneNumber, PlaceRequest, Placed, RejectReason, StreamAction, TransferProgress, TransferStep,
@@ -203,10 +203,6 @@ fn meet(api: &Rest<'_>, call: &Call, join: &ConferenceJoin) -> Result<(), Fault>
         "command_id": command_id(call, "join"),
     });
     api.change("POST", &format!("{API}/conferences/{id}/actions/join"), Some(&order)).map(|_| ())
-}
-
-fn progress(provider_id: Option<String>) -> TransferProgress {
-    TransferProgress { provider_id, memo: Vec::new(), extra: Vec::new() }
 }
 
 /// What 422 with this code means: the call has ended already.

@@ -33,6 +33,7 @@ impl Manifest for Twilio {
                 Ability::AnswerByReply,
                 Ability::HangUp,
                 Ability::Inspect,
+                Ability::Transfer,
                 Ability::BindNumber,
                 Ability::ListNumbers,
                 Ability::Media,

@@ -4,18 +4,18 @@ use jackfield_sdk::form;
 use jackfield_sdk::http::{self, Http};
 use jackfield_sdk::json::{decimal, number, seconds, text};
 use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{bound, inspected, items};
+use jackfield_sdk::rest::{bound, inspected, items, progress};
 use jackfield_sdk::time::rfc2822;
 use jackfield_sdk::types::{
-    Account, Authorization, Binding, Call, CallStatus, Fault, HttpResponse, Inspection, Money, NumberPage, PhoneNumber,
-    PlaceRequest, Placed, Refusal,
+    Account, Action, Authorization, Binding, Call, CallStatus, ConferenceAction, Fault, HttpResponse, Inspection,
+    Money, NumberPage, PhoneNumber, PlaceRequest, Placed, Refusal, TransferDial, TransferProgress, TransferStep,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::Value;
 
-use crate::Twilio;
 use crate::config::{ACCOUNT_SID, AMD_ENABLED, API_KEY_SECRET, API_KEY_SID, AUTH_TOKEN, EDGE, REGION};
 use crate::event::status;
+use crate::{Twilio, render};
 
 impl Calls for Twilio {
     fn probe(http: &dyn Http, account: &Account) -> Result<(), Fault> {
@@ -77,6 +77,24 @@ impl Calls for Twilio {
             extra: answered_by.into_iter().collect(),
             ..inspected(status(raw), raw)
         })
+    }
+
+    fn transfer(
+        http: &dyn Http,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<TransferProgress, Fault> {
+        match step {
+            TransferStep::Dial(dial) => ring(http, account, dial).map(|placed| progress(Some(placed.provider_id))),
+            TransferStep::Join(join) => {
+                let twiml = meeting(&join.conference, "")?;
+                let request = http::post_form(call_url(account, call)?, authorization(account)?, &[("Twiml", &twiml)]);
+                json(&http.send(&http::idempotent(request)).map_err(http::fault_of)?).map(|_| progress(None))
+            }
+            TransferStep::Cancel(leg) => give_up(http, account, leg).map(|()| progress(None)),
+            TransferStep::Other(what) => Err(Fault::Unsupported(what.clone())),
+        }
     }
 
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
@@ -176,6 +194,47 @@ fn order(account: &Account, request: &PlaceRequest) -> Vec<(&'static str, String
         form.push(("AsyncAmdStatusCallbackMethod", "POST".to_owned()));
     }
     form
+}
+
+/// The room in which both legs meet. Whoever leaves it ends it.
+fn meeting(conference: &str, announcement: &str) -> Result<String, Fault> {
+    let action = Action::Conference(ConferenceAction {
+        name: conference.to_owned(),
+        announcement: announcement.to_owned(),
+        end_on_exit: true,
+    });
+    Ok(String::from_utf8_lossy(&render::answer(&action)?.body).into_owned())
+}
+
+/// Rings the destination of a transfer. It brings its answer along, so that nobody is asked when it picks up.
+fn ring(http: &dyn Http, account: &Account, dial: &TransferDial) -> Result<Placed, Fault> {
+    let mut form = vec![
+        ("To", dial.to.clone()),
+        ("From", dial.from.clone()),
+        ("Twiml", meeting(&dial.conference, &dial.announcement)?),
+        ("StatusCallback", hook_url(&dial.hooks, "transfer")),
+        ("StatusCallbackMethod", "POST".to_owned()),
+    ];
+    form.extend(["ringing", "answered", "completed"].map(|event| ("StatusCallbackEvent", event.to_owned())));
+    form.push(("Timeout", dial.ring_timeout.clamp(1, 600).to_string()));
+    let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let url = format!("{}/Calls.json", base(account)?);
+    placed(&json(&http.send(&http::post_form(url, authorization(account)?, &pairs)).map_err(http::fault_of)?)?)
+}
+
+/// A leg that rings is cancelled; one that was answered meanwhile is ended.
+fn give_up(http: &dyn Http, account: &Account, leg: &str) -> Result<(), Fault> {
+    let url = format!("{}/Calls/{}.json", base(account)?, form::component(leg));
+    for status in ["canceled", "completed"] {
+        let request = http::post_form(url.clone(), authorization(account)?, &[("Status", status)]);
+        match json(&http.send(&http::idempotent(request)).map_err(http::fault_of)?) {
+            Ok(_) | Err(Fault::NotFound) => return Ok(()),
+            Err(Fault::Refused(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    // It is neither ringing nor up.
+    Ok(())
 }
 
 fn placed(call: &Value) -> Result<Placed, Fault> {

@@ -44,7 +44,7 @@ fn connect(action: &StreamAction) -> Result<Value, Fault> {
 }
 
 /// Without brackets: what looks like markup would be taken for it.
-fn talk(say: &SayAction) -> Value {
+pub(crate) fn talk(say: &SayAction) -> Value {
     let text: String = say.text.chars().filter(|c| !matches!(c, '<' | '>')).take(LONGEST_TEXT).collect();
     match say.language.as_str() {
         "" => json!({ "action": "talk", "text": text }),

@@ -5,10 +5,10 @@ use jackfield_sdk::http::{self, Http};
 use jackfield_sdk::json::{decimal, number, seconds, text, told};
 use jackfield_sdk::number::{canonical, digits};
 use jackfield_sdk::reply::hook_url;
-use jackfield_sdk::rest::{Rest, bound, inspected, items, position};
+use jackfield_sdk::rest::{Rest, bound, inspected, items, position, progress};
 use jackfield_sdk::types::{
     Account, Authorization, Binding, Call, Fault, Inspection, JwtAuthorization, Money, NumberPage, PhoneNumber,
-    PlaceRequest, Placed,
+    PlaceRequest, Placed, SayAction, TransferProgress, TransferStep,
 };
 use jackfield_sdk::{Calls, account};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::Vonage;
 use crate::config::{API_KEY, API_SECRET, APPLICATION_ID, PRIVATE_KEY};
 use crate::event::status;
+use crate::render;
 
 const CALLS: &str = "https://api.nexmo.com/v1/calls";
 const NUMBERS: &str = "https://rest.nexmo.com/account/numbers";
@@ -49,14 +50,9 @@ impl Calls for Vonage {
     }
 
     fn place(http: &dyn Http, account: &Account, request: &PlaceRequest, _now: u64) -> Result<Placed, Fault> {
-        let phone = |number: &str| json!({ "type": "phone", "number": digits(number) });
-        let to = match request.call.to.starts_with("sip:") {
-            true => json!({ "type": "sip", "uri": request.call.to }),
-            false => phone(&request.call.to),
-        };
         let order = json!({
-            "to": [to],
-            "from": phone(&request.call.from),
+            "to": [endpoint(&request.call.to)],
+            "from": { "type": "phone", "number": digits(&request.call.from) },
             "answer_url": [hook_url(&request.hooks, "answer")],
             "answer_method": "POST",
             "event_url": [hook_url(&request.hooks, "event")],
@@ -110,6 +106,39 @@ impl Calls for Vonage {
         })
     }
 
+    fn transfer(
+        http: &dyn Http,
+        account: &Account,
+        call: &Call,
+        step: &TransferStep,
+    ) -> Result<TransferProgress, Fault> {
+        let voice = voice(http, account)?;
+        match step {
+            TransferStep::Dial(dial) => {
+                let order = json!({
+                    "to": [endpoint(&dial.to)],
+                    "from": { "type": "phone", "number": digits(&dial.from) },
+                    "ncco": meeting(&dial.conference, &dial.announcement),
+                    "event_url": [hook_url(&dial.hooks, "transfer")],
+                    "event_method": "POST",
+                    "ringing_timer": dial.ring_timeout.clamp(1, 120),
+                });
+                let placed = voice.placed(&voice.order(CALLS, &order)?["uuid"])?;
+                Ok(progress(Some(placed.provider_id)))
+            }
+            TransferStep::Join(join) => {
+                let ncco = meeting(&join.conference, "");
+                let order = json!({ "action": "transfer", "destination": { "type": "ncco", "ncco": ncco } });
+                voice.change("PUT", &call_url(&voice, call)?, Some(&order)).map(|_| progress(None))
+            }
+            TransferStep::Cancel(leg) => {
+                let call = Call { provider_id: leg.clone(), ..call.clone() };
+                Self::hang_up(http, account, &call).map(|()| progress(None))
+            }
+            TransferStep::Other(what) => Err(Fault::Unsupported(what.clone())),
+        }
+    }
+
     fn bind_number(http: &dyn Http, account: &Account, number: &str, webhook: Option<&str>) -> Result<Binding, Fault> {
         if !number.starts_with('+') {
             return Ok(bound());
@@ -141,6 +170,21 @@ impl Calls for Vonage {
             next: more.then(|| page.saturating_add(1).to_string()),
         })
     }
+}
+
+/// Whom to ring.
+fn endpoint(to: &str) -> Value {
+    match to.starts_with("sip:") {
+        true => json!({ "type": "sip", "uri": to }),
+        false => json!({ "type": "phone", "number": digits(to) }),
+    }
+}
+
+/// The conversation in which both legs meet. Whoever leaves it ends it.
+fn meeting(conference: &str, announcement: &str) -> Value {
+    let room = json!({ "action": "conversation", "name": conference, "startOnEnter": true, "endOnExit": true });
+    let said = SayAction { text: announcement.to_owned(), language: String::new() };
+    if announcement.is_empty() { json!([room]) } else { json!([render::talk(&said), room]) }
 }
 
 /// Numbers on a page.

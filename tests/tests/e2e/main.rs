@@ -15,5 +15,6 @@ mod sockets;
 mod surface;
 mod swap;
 mod telnyx;
+mod transfers;
 mod webex;
 mod world;

@@ -15,8 +15,7 @@ pub(crate) enum Tool {
     Transfer,
 }
 
-const ALL: [(&str, Tool); 3] =
-    [("hang_up", Tool::HangUp), ("send_dtmf", Tool::SendDtmf), ("transfer", Tool::Transfer)];
+const ALL: [(&str, Tool); 3] = [("hang_up", Tool::HangUp), ("send_dtmf", Tool::SendDtmf), ("transfer", Tool::Transfer)];
 
 /// What a call of a function asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +30,8 @@ pub(crate) enum Wish {
 impl Tool {
     /// The setting `tools`: which are offered; all without it.
     pub(crate) fn parse(settings: Settings<'_>) -> Result<Vec<Self>, AgentError> {
-        let wrong = || AgentError::Invalid("the setting `tools` is a list of `hang_up`, `send_dtmf` and `transfer`".to_owned());
+        let wrong =
+            || AgentError::Invalid("the setting `tools` is a list of `hang_up`, `send_dtmf` and `transfer`".to_owned());
         let named = |name: &Value| ALL.iter().find(|(known, _)| name == known).map(|(_, tool)| *tool);
         match settings.value("tools") {
             // Whom to call costs money: that a model may choose is for its owner to say.

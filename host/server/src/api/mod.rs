@@ -25,6 +25,7 @@ mod sign_ins;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod transfers;
 
 pub(crate) use address::canonical;
 pub(crate) use auth::Caller;

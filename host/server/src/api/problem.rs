@@ -160,6 +160,7 @@ impl From<CallProblem> for Problem {
             CallProblem::Invalid(_) => Kind::Invalid,
             CallProblem::ProviderUnavailable(_) => Kind::ProviderUnavailable,
             CallProblem::Limit(_) => Kind::Limit,
+            CallProblem::Conflict(_) => Kind::Conflict,
             CallProblem::Plugin(_) => Kind::PluginFailed,
         };
         Self::new(kind, problem.to_string())

@@ -8,7 +8,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::auth::Scope;
 use super::{
     Kind, Problem, agents, auth, calls, configurations, numbers, organizations, plugins, probes, providers, sign_ins,
-    tokens,
+    tokens, transfers,
 };
 use crate::media::socket;
 use crate::{App, webhooks};
@@ -138,6 +138,9 @@ pub(crate) fn table() -> Vec<Route> {
         read("/api/v1/calls", calls::list),
         read("/api/v1/calls/{id}", calls::read),
         scoped(Scope::Calls, "POST", "/api/v1/calls/{id}/hangup", calls::hang_up),
+        scoped(Scope::Calls, "POST", "/api/v1/calls/{id}/transfer", transfers::begin),
+        read("/api/v1/calls/{id}/transfer", transfers::read),
+        scoped(Scope::Calls, "DELETE", "/api/v1/calls/{id}/transfer", transfers::cancel),
         read("/api/v1/plugins", plugins::list),
         read("/api/v1/plugins/{name}", plugins::read),
         scoped(Scope::Plugins, "PUT", "/api/v1/plugins/{name}", plugins::upload),

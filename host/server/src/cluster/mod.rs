@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jackfield_calls::Input;
 use jackfield_store::{Call, Shared, Word, new_id};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::App;
+pub(crate) use words::Errand;
 use words::Said;
 
 /// A node says so often that it is alive, and counts as alive for so long after.
@@ -29,6 +29,7 @@ const FOLLOW: Duration = Duration::from_secs(1);
 const HOLD: Duration = Duration::from_secs(20);
 /// How long another node may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
+const RUNG: Duration = Duration::from_secs(15);
 
 /// This process among the others. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -67,14 +68,19 @@ impl Node {
         &self.0.id
     }
 
-    /// Tells the call's owner what happened to it.
-    pub(crate) async fn tell(&self, owner: &str, call: &str, input: Input) -> Result<(), NotTold> {
+    /// Has the call's owner do something.
+    pub(crate) async fn ask(&self, owner: &str, errand: Errand) -> Result<(), NotTold> {
+        let patience = match &errand {
+            // The provider is asked first.
+            Errand::Transfer { .. } => RUNG,
+            _ => ANSWER,
+        };
         let (answer, answered) = oneshot::channel();
         let id = new_id("ask");
         self.waiting().insert(id.clone(), answer);
-        let said = Said::Tell { id: id.clone(), from: self.0.id.clone(), call: call.to_owned(), input };
+        let said = Said::Ask { id: id.clone(), from: self.0.id.clone(), errand };
         let outcome = match self.say(Some(owner), &said).await {
-            Ok(()) => timeout(ANSWER, answered).await.ok().and_then(Result::ok),
+            Ok(()) => timeout(patience, answered).await.ok().and_then(Result::ok),
             Err(_) => None,
         };
         self.waiting().remove(&id);

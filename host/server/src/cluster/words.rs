@@ -1,21 +1,21 @@
 //! What nodes say to each other, as JSON. It carries no secret, and no audio.
 
-use jackfield_calls::Input;
+use jackfield_calls::{Input, TransferInput};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::App;
+use crate::transfers::TransferOrder;
 
 /// One message.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "said", rename_all = "kebab-case")]
 pub(super) enum Said {
-    /// To a call's owner: this happened to it. Answered by `told`.
-    Tell {
+    /// Answered by `told`.
+    Ask {
         id: String,
         from: String,
-        call: String,
-        input: Input,
+        errand: Errand,
     },
     Told {
         id: String,
@@ -26,6 +26,18 @@ pub(super) enum Said {
         call: String,
         epoch: i64,
     },
+}
+
+/// What one node wants of another, which owns the call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "errand", rename_all = "kebab-case")]
+pub(crate) enum Errand {
+    /// This happened to a call.
+    Tell { call: String, input: Input },
+    /// Somebody wants it transferred, under this id.
+    Transfer { call: String, transfer: String, order: TransferOrder },
+    /// This happened to a transfer.
+    Transferring { transfer: String, input: TransferInput },
 }
 
 /// Acts on what others say, until the process ends.
@@ -49,14 +61,22 @@ pub(super) async fn listen(app: &App) {
 
 fn act(app: &App, said: Said) {
     match said {
-        Said::Tell { id, from, call, input } => {
+        Said::Ask { id, from, errand } => {
             let app = app.clone();
             tokio::spawn(async move {
-                let outcome = app.calls.tell_here(&call, input).await;
+                let outcome = carry_out(&app, errand).await;
                 app.node.say(Some(&from), &Said::Told { id, outcome }).await.ok();
             });
         }
         Said::Told { id, outcome } => app.node.answered(&id, outcome),
         Said::Taken { call, epoch } => app.calls.let_go(&call, epoch),
+    }
+}
+
+async fn carry_out(app: &App, errand: Errand) -> Result<(), String> {
+    match errand {
+        Errand::Tell { call, input } => app.calls.tell_here(&call, input).await,
+        Errand::Transfer { call, transfer, order } => app.calls.transfer_here(&call, &transfer, order).await,
+        Errand::Transferring { transfer, input } => app.calls.transferring_here(&transfer, input),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jackfield_agents::TransferWish;
 use jackfield_calls::{CallMachine, Change, Effect, Ended, Input, Record, Report, Status};
 use jackfield_media::EndReason;
 use jackfield_plugins::Pin;
@@ -13,7 +14,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::provider::Provider;
-use super::registry::{Handle, Order, Registry};
+use super::registry::{Handle, Order, Registry, Whispers};
 use crate::account::guest_call;
 use crate::call_service::CallProblem;
 use crate::clock::now_ms;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) seats: Seats,
+    /// Where an agent's wish for a transfer goes.
+    pub(crate) wishes: mpsc::UnboundedSender<(String, TransferWish)>,
     /// The order an outbound call was placed with, for reading it back.
     pub(crate) placed_by: Option<PlaceRequest>,
 }
@@ -44,6 +47,7 @@ struct Actor {
     metrics: Metrics,
     registry: Registry,
     seats: Seats,
+    wishes: mpsc::UnboundedSender<(String, TransferWish)>,
     /// Another node has the call: nothing more is done about it here.
     lost: bool,
     placed_by: Option<PlaceRequest>,
@@ -66,6 +70,8 @@ pub(crate) fn start(parts: Parts) -> Handle {
         ending: Arc::new(AtomicBool::new(false)),
         stream_ends: Arc::new(AtomicBool::new(false)),
         figures: Figures::default(),
+        whispers: Whispers::default(),
+        transfer: Arc::default(),
     };
     if !parts.registry.enter(&id, handle.clone()) {
         return parts.registry.get(&id).unwrap_or(handle);
@@ -80,6 +86,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         metrics: parts.metrics,
         registry: parts.registry,
         seats: parts.seats,
+        wishes: parts.wishes,
         lost: false,
         placed_by: parts.placed_by,
         handle: handle.clone(),
@@ -116,6 +123,7 @@ impl Actor {
                     done.send(stored).ok();
                 }
                 Some(Order::Stream(news)) => Box::pin(self.stream_news(*news)).await,
+                Some(Order::Note(event)) => drop(self.write(CallChange::default(), vec![*event]).await),
                 Some(Order::LetGo) => self.lost = true,
                 None => break,
             }
@@ -183,6 +191,7 @@ impl Actor {
             Effect::Inspect => self.order(inspect),
             Effect::Finished { status, .. } => {
                 self.registry.over();
+                self.handle.caller_ended();
                 let (seats, call) = (self.seats.clone(), self.handle.call());
                 tokio::spawn(async move { seats.give_back(&call).await });
                 self.metrics.call_ended(status.as_str());
@@ -223,6 +232,10 @@ impl Actor {
             StreamNews::Agent { entrance } => {
                 let event = NewEvent { kind: "agent".to_owned(), data: json!({ "entrance": entrance }) };
                 self.write(CallChange::default(), vec![event]).await.ok();
+            }
+            StreamNews::Transfer(wish) => {
+                // The server ends.
+                self.wishes.send((self.handle.call().id, wish)).ok();
             }
             StreamNews::Dtmf => {
                 let event = NewEvent { kind: "dtmf".to_owned(), data: json!({}) };

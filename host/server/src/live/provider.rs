@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jackfield_plugins::types::{
     Action, Binding, Call as GuestCall, ChatMessage, DeskCall, Fault, HistoryEntry, Inspection, NumberPage, Order,
-    PlaceRequest, Placed,
+    PlaceRequest, Placed, TransferProgress, TransferStep,
 };
 use jackfield_plugins::{CallsGuest, ChatGuest, DeskGuest, Generation, GuestError, Outbound};
 use jackfield_store::Configuration;
@@ -95,6 +95,15 @@ impl Provider {
 
     pub(crate) async fn proceed(&self, call: Option<&GuestCall>, step: &str) -> Result<Result<(), Fault>, CallProblem> {
         let outcome = self.guest().await?.proceed(&account_of(&self.configuration), call, step).await;
+        outcome.map_err(|error| problem_of(&error))
+    }
+
+    pub(crate) async fn transfer(
+        &self,
+        call: &GuestCall,
+        step: &TransferStep,
+    ) -> Result<Result<TransferProgress, Fault>, CallProblem> {
+        let outcome = self.guest().await?.transfer(&account_of(&self.configuration), call, step).await;
         outcome.map_err(|error| problem_of(&error))
     }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue, header};
-use jackfield_calls::Input;
+use jackfield_calls::{Input, TransferInput};
 use jackfield_plugins::Generation;
-use jackfield_store::{Call, Configuration};
+use jackfield_store::{Call, Configuration, NewEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::media::{Figures, StreamNews};
@@ -19,6 +19,8 @@ pub(crate) enum Order {
     Happened(Box<Input>, oneshot::Sender<Result<(), String>>),
     /// The media stream has news.
     Stream(Box<StreamNews>),
+    /// For its history.
+    Note(Box<NewEvent>),
     /// Another node has the call now.
     LetGo,
 }
@@ -38,6 +40,41 @@ pub(crate) struct Handle {
     pub(crate) stream_ends: Arc<AtomicBool>,
     /// What becomes of its audio.
     pub(crate) figures: Figures,
+    /// What the stream is told between beats.
+    pub(crate) whispers: Whispers,
+    /// The transfer that the call is in.
+    pub(crate) transfer: Arc<Mutex<Option<mpsc::UnboundedSender<TransferInput>>>>,
+}
+
+/// What a call's stream is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whisper {
+    /// The caller waits for somebody else; or not any more.
+    Hold(bool),
+    /// For the agent.
+    Transfer { state: &'static str, reason: Option<String> },
+}
+
+/// Words for a stream, looked at with every beat: to wait for them would cost each frame. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Whispers {
+    some: Arc<AtomicBool>,
+    words: Arc<Mutex<Vec<Whisper>>>,
+}
+
+impl Whispers {
+    fn say(&self, word: Whisper) {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).push(word);
+        self.some.store(true, Ordering::Release);
+    }
+
+    /// What was said since the last time.
+    pub(crate) fn take(&self) -> Vec<Whisper> {
+        if !self.some.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A media socket that may be opened: the claim on its call, given back if nothing comes of it.
@@ -102,6 +139,37 @@ impl Handle {
         let over = || "the call is over".to_owned();
         self.inbox.send(Order::Happened(Box::new(input), done)).map_err(|_| over())?;
         stored.await.map_err(|_| over())?
+    }
+
+    /// Tells the call's stream something.
+    pub(crate) fn whisper(&self, word: Whisper) {
+        self.whispers.say(word);
+    }
+
+    /// The call's audio is not needed any more.
+    pub(crate) fn close_stream(&self) {
+        self.stream_ends.store(true, Ordering::Release);
+    }
+
+    /// Adds to the call's history.
+    pub(crate) fn note(&self, event: NewEvent) {
+        // A task that ended writes no history.
+        self.inbox.send(Order::Note(Box::new(event))).ok();
+    }
+
+    /// Who is told when the call ends.
+    pub(crate) fn transfer_begins(&self, news: mpsc::UnboundedSender<TransferInput>) {
+        *self.transfer.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
+    }
+
+    pub(crate) fn transfer_ends(&self) {
+        *self.transfer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Tells the transfer that the call is in, if it is in one, that it is over.
+    pub(crate) fn caller_ended(&self) {
+        let transfer = self.transfer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        transfer.map(|transfer| transfer.send(TransferInput::CallerEnded));
     }
 
     /// Another node has the call now: its task here ends without a word.

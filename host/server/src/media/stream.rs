@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jackfield_agents::{AgentAudio, AgentError, FromAgent, Link, ToAgent};
+use jackfield_agents::{AgentAudio, AgentError, FromAgent, Link, ToAgent, TransferWish};
 use jackfield_media::{AgentMessage, EndReason, Format, Input, Output, Session, SessionConfig, Stats, WireCommand};
 use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
 use jackfield_plugins::{GuestError, Pin};
@@ -17,7 +17,7 @@ use super::figures::Figures;
 use super::recorder::Tape;
 use super::wire::{self, Broken, Heard, Wire};
 use super::worker::{BEAT, Desk};
-use crate::live::Order;
+use crate::live::{Order, Whisper, Whispers};
 use crate::metrics::Metrics;
 
 /// Everything a worker needs to carry one call's audio.
@@ -33,6 +33,7 @@ pub(crate) struct StreamOrder {
     pub(crate) recording: Option<PathBuf>,
     pub(crate) news: mpsc::UnboundedSender<Order>,
     pub(crate) figures: Figures,
+    pub(crate) whispers: Whispers,
     /// Becomes true when the host wants the stream to end.
     pub(crate) ends: Arc<AtomicBool>,
 }
@@ -55,6 +56,8 @@ pub(crate) enum StreamNews {
     Opened { provider_id: Option<String> },
     /// Another agent than the first, or the first once more, goes on with the call.
     Agent { entrance: &'static str },
+    /// The agent wants its caller put through to somebody.
+    Transfer(TransferWish),
     /// The caller pressed a key. Which one is between caller and agent.
     Dtmf,
     /// It is over.
@@ -95,6 +98,7 @@ struct Running {
     news: mpsc::UnboundedSender<Order>,
     ends: Arc<AtomicBool>,
     figures: Figures,
+    whispers: Whispers,
     beats: u32,
     metrics: Metrics,
     end: Option<StreamEnd>,
@@ -150,6 +154,7 @@ impl Running {
             news: order.news,
             ends: order.ends,
             figures: order.figures,
+            whispers: order.whispers,
             beats: 0,
             metrics: desk.metrics.clone(),
             end: None,
@@ -169,7 +174,9 @@ impl Running {
                 due = beat.tick() => {
                     self.metrics.beat(due.elapsed() > BEAT / 2);
                     let input = if self.ends.load(Ordering::Acquire) { Input::HangUp } else { Input::Tick };
-                    self.session.handle(desk.began.elapsed(), input);
+                    let now = desk.began.elapsed();
+                    self.whispers.take().into_iter().for_each(|word| self.whispered(now, word));
+                    self.session.handle(now, input);
                     self.tell_figures();
                     Ok(())
                 }
@@ -182,6 +189,15 @@ impl Running {
             }
         }
         self.finish().await
+    }
+
+    fn whispered(&mut self, now: Duration, word: Whisper) {
+        match word {
+            Whisper::Hold(on) => self.session.hold(now, on),
+            Whisper::Transfer { state, reason } => {
+                self.link.send(ToAgent::Transfer { state: state.to_owned(), reason })
+            }
+        }
     }
 
     fn heard(&mut self, now: Duration, heard: Heard) {
@@ -241,6 +257,7 @@ impl Running {
                 self.link.send(ToAgent::Cleared { heard_ms: self.session.heard_ms() });
             }
             FromAgent::Dtmf(digits) => self.session.handle(now, Input::AgentDtmf(digits)),
+            FromAgent::Transfer(wish) => drop(self.news.send(Order::Stream(Box::new(StreamNews::Transfer(wish))))),
             FromAgent::HangUp { after_playout } => self.session.handle(now, Input::AgentHangUp { after_playout }),
             FromAgent::Closed { normal: false } if self.is_succeeded() => {}
             FromAgent::Closed { normal } => self.session.handle(now, Input::AgentClosed { normal }),

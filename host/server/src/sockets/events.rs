@@ -12,6 +12,8 @@ use crate::App;
 use crate::account::guest_call;
 use crate::answering::{self, Answer, patiently, stranger};
 use crate::live::provider::Provider;
+use crate::live::status_of;
+use crate::transfers;
 
 /// An event may overtake the answer to the order that placed its call, which brings the provider's id.
 const OVERTAKEN: (u32, Duration) = (20, Duration::from_millis(50));
@@ -34,6 +36,10 @@ pub(super) async fn act(work: Work) {
     let outcome = match event {
         Event::Incoming(incoming) => come_in(&app, configuration, &incoming).await,
         Event::Instructions(instructions) => answered(&app, &configuration, &instructions.provider_id).await,
+        Event::Status(update) if transfers::is_transfer(&update.provider_id) => match status_of(&update.status) {
+            Some(status) => transfers::heard(&app, &update.provider_id, status).await,
+            None => Ok(()),
+        },
         Event::Status(update) => match find(&app, &configuration, &update.provider_id).await {
             Ok(Some(call)) => app.calls.reported(&call.id, update).await,
             Ok(None) => Ok(()),

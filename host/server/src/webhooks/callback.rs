@@ -1,6 +1,7 @@
 //! Callbacks about a call the host knows: its path names the call, and so must its content.
 
 use axum::response::Response;
+use jackfield_calls::TransferState;
 use jackfield_plugins::types::{Action, Event, Request};
 use jackfield_store::Call;
 
@@ -9,6 +10,7 @@ use super::{Refused, answer};
 use crate::App;
 use crate::account::guest_call;
 use crate::metrics::WebhookOutcome;
+use crate::transfers;
 
 /// A request on `/api/v1/telephony/{provider}/{hook}/{call}`.
 pub(crate) async fn take(
@@ -18,6 +20,9 @@ pub(crate) async fn take(
     call: &str,
     request: Request,
 ) -> Result<Response, Refused> {
+    if transfers::is_transfer(call) {
+        return transfers::callback(app, provider, hook, call, request).await;
+    }
     let stored = app.store.call(call).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
     // An unknown call and another provider's call sound like a wrong signature.
     let call = stored.filter(|call| call.provider == provider).ok_or(Refused::NotGenuine("unrecognised"))?;
@@ -75,6 +80,11 @@ async fn about(app: &App, call: &mut Call, named: &str) -> Result<(), Refused> {
 async fn instructions(app: &App, call: &Call) -> Result<Action, Refused> {
     if call.ended_at.is_some() || app.calls.ending(&call.id) {
         return Ok(Action::HangUp);
+    }
+    // A caller who is put through is asked about once more.
+    let transfer = app.calls.transfer_of(call).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
+    if let Some(context) = transfer.filter(|context| context.state == TransferState::Answered) {
+        return Ok(context.conference(false));
     }
     app.calls.answered_by_provider(&call.id).await.map_err(Refused::Unavailable)?;
     app.calls.stream_action(call).await.map(Action::Stream).map_err(Refused::Unavailable)

@@ -3,10 +3,9 @@
 //! Order is the promise here: nothing is stored, and no plugin function beyond `identify` and `authenticate` is called,
 //! before a proof held. Whoever cannot prove anything hears one constant refusal, whatever exists behind it.
 
-mod answer;
+pub(crate) mod answer;
 mod callback;
-mod genuine;
-
+pub(crate) mod genuine;
 mod inbound;
 
 use axum::body::Bytes;

@@ -269,6 +269,17 @@ impl Shared {
         either!(self, clear_transfer(id, call_sid))
     }
 
+    /// Tells whoever follows a transfer how it stands: on the channel `transfer:events:{id}`, as the original does.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn tell_transfer(&self, id: &str, context: &str) -> Result<(), StoreError> {
+        match &self.0 {
+            Backend::Memory(_) => Ok(()),
+            Backend::Redis(redis) => redis.tell_transfer(id, context).await,
+        }
+    }
+
     /// Takes or keeps a lease: true while `holder` has it.
     ///
     /// # Errors

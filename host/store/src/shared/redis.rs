@@ -342,6 +342,10 @@ impl Redis {
         pipe.query_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
+    pub(super) async fn tell_transfer(&self, id: &str, context: &str) -> Result<(), StoreError> {
+        self.connection.clone().publish(format!("transfer:events:{id}"), context).await.map_err(failed)
+    }
+
     pub(super) async fn lease(&self, name: &str, holder: &str, lasting: Duration) -> Result<bool, StoreError> {
         let mut lease = script!(LEASE).prepare_invoke();
         lease.key(format!("jackfield:lease:{name}")).arg(holder).arg(ms(lasting));
