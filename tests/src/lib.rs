@@ -12,6 +12,7 @@ pub mod bot;
 pub mod carrier;
 pub mod demo;
 pub mod echo;
+pub mod fleet;
 pub mod host_process;
 pub mod hostile;
 pub mod http;

@@ -352,9 +352,12 @@ impl CallService {
     }
 
     /// Is the call over, or on its way there?
-    pub(crate) fn ending(&self, id: &str) -> bool {
-        let handle = self.registry.get(id);
-        handle.is_none_or(|handle| handle.ending.load(std::sync::atomic::Ordering::Acquire))
+    pub(crate) fn ending(&self, call: &Call) -> bool {
+        match self.registry.get(&call.id) {
+            Some(handle) => handle.ending.load(std::sync::atomic::Ordering::Acquire),
+            // What another node has is told by its row.
+            None => call.owner == self.board.node.id(),
+        }
     }
 
     /// The generation a call began with.

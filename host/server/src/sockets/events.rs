@@ -70,7 +70,7 @@ async fn come_in(app: &App, configuration: Arc<Configuration>, incoming: &Incomi
 async fn answered(app: &App, configuration: &Arc<Configuration>, provider_id: &str) -> Result<(), String> {
     let found = find(app, configuration, provider_id).await?;
     let (provider, action) = match &found {
-        Some(call) if call.ended_at.is_none() && !app.calls.ending(&call.id) => {
+        Some(call) if call.ended_at.is_none() && !app.calls.ending(call) => {
             app.calls.answered_by_provider(&call.id).await?;
             let stream = app.calls.stream_action(call).await?;
             (provider(app, configuration, Some(call)).await?, Action::Stream(stream))

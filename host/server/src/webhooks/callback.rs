@@ -78,7 +78,7 @@ async fn about(app: &App, call: &mut Call, named: &str) -> Result<(), Refused> {
 }
 
 async fn instructions(app: &App, call: &Call) -> Result<Action, Refused> {
-    if call.ended_at.is_some() || app.calls.ending(&call.id) {
+    if call.ended_at.is_some() || app.calls.ending(call) {
         return Ok(Action::HangUp);
     }
     // A caller who is put through is asked about once more.
