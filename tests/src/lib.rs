@@ -18,6 +18,7 @@ pub mod hostile;
 pub mod http;
 pub mod object_store;
 pub mod place;
+pub mod proxy;
 pub mod speech;
 pub mod telnyx_rest;
 pub mod twilio_rest;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::ending::Ending;
+use crate::keys::KeysCommand;
 use crate::plugin::PluginCommand;
 
 /// Connects phone calls from any telephony provider to any voice agent.
@@ -27,6 +28,14 @@ pub(crate) enum Command {
     },
     /// Print every setting with its default and what it means.
     Config,
+    /// The key that seals secrets, and a new one in its place.
+    Keys {
+        /// Settings; `jackfield.toml` in the working folder when absent.
+        #[arg(long, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Check and test plugins.
     Plugin {
         #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! The data folder: what is in it, what is made at the first start, and what must not be lost.
 
 use std::fs::DirBuilder;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use jackfield_server::api::digest_of_token;
 use jackfield_store::{Keyring, Store};
 
 use crate::config::{Database, Settings};
+use crate::ending::Ending;
 
 const TOKEN_DIGEST: &str = "admin-token-sha256";
 
@@ -59,6 +61,12 @@ fn in_file(path: &Path, database: &Database) -> Result<Keyring, String> {
         ));
     }
     Keyring::load_or_create(path).map_err(|error| error.to_string())
+}
+
+/// Why there is no start, in a sentence; logs may not be up yet.
+pub(crate) fn refuse(sentence: &str) -> Ending {
+    writeln!(std::io::stderr(), "jackfield: {sentence}").ok();
+    Ending::Config
 }
 
 /// The token of the settings, else the one of the first start, else a new one.

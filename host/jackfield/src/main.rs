@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod ending;
 mod home;
+mod keys;
 mod logs;
 mod plugin;
 mod serve;
@@ -20,6 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Serve { config }) => serve::run(config.as_deref()),
+        Ok(Command::Keys { config, command }) => keys::run(&command, config.as_deref()),
         Ok(Command::Plugin { command }) => plugin::run(&command),
         Ok(Command::Config) => say(config::DEFAULTS),
         Ok(Command::Version) => say(concat!("jackfield ", env!("CARGO_PKG_VERSION"), "\n")),

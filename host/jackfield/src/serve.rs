@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{self, Settings};
 use crate::ending::Ending;
-use crate::home::{self, Home};
+use crate::home::{self, Home, refuse};
 use crate::logs;
 
 include!(concat!(env!("OUT_DIR"), "/stock.rs"));
@@ -81,6 +81,7 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     warn(settings, &parts, recovered);
     let app = App::new(parts);
     tokio::spawn(jackfield_server::keep_together(app.clone()));
+    tokio::spawn(jackfield_server::forget_old_calls(app.clone(), settings.retention.call_days));
     tokio::spawn(jackfield_server::keep_transfers(app.clone()));
     tokio::spawn(jackfield_server::keep_sockets(app.clone()));
     tokio::spawn(jackfield_server::keep_watch(app.clone()));
@@ -225,10 +226,4 @@ impl Signals {
             _ = self.1.recv() => {}
         }
     }
-}
-
-/// Why there is no start, in a sentence; logs may not be up yet.
-fn refuse(sentence: &str) -> Ending {
-    writeln!(std::io::stderr(), "jackfield: {sentence}").ok();
-    Ending::Config
 }

@@ -135,8 +135,12 @@ fn settings_that_cannot_be_used_end_with_78_and_a_sentence() {
     for (environment, words) in [
         (("JACKFIELD_LISEN", "x"), ["JACKFIELD_LISEN", "JACKFIELD_LISTEN"]),
         (("JACKFIELD_LIMITS_CALLS", "many"), ["JACKFIELD_LIMITS_CALLS", "whole number"]),
-        (("DATABASE_URL", "postgres://ann:hush@db/x"), ["DATABASE_URL", "sqlite"]),
-        (("REDIS_URL", "redis://:hush@cache"), ["REDIS_URL", "process"]),
+        (("DATABASE_URL", "mysql://ann:hush@db/x"), ["DATABASE_URL", "sqlite"]),
+        (("DATABASE_URL", "postgres://ann:hush@127.0.0.1:1/x"), ["database", "cannot be used"]),
+        (("REDIS_URL", "http://:hush@cache"), ["REDIS_URL", "redis://"]),
+        (("REDIS_URL", "redis://:hush@127.0.0.1:1/"), ["REDIS_URL", "Redis cannot be used"]),
+        (("JACKFIELD_KEYS_VALUE", "hush"), ["keys.value", "64"]),
+        (("JACKFIELD_KEYS_COMMAND", "exit 4"), ["command", "4"]),
         (("JACKFIELD_CONFIG", "no/such/file.toml"), ["no/such/file.toml", "read"]),
         (("JACKFIELD_LOG_LEVEL", "a=b=c="), ["log.level", "debug"]),
         (("JACKFIELD_DATA", "/dev/null/data"), ["/dev/null/data", "data folder"]),
@@ -146,6 +150,46 @@ fn settings_that_cannot_be_used_end_with_78_and_a_sentence() {
         assert!(words.iter().all(|word| err.contains(word)), "{environment:?}: {err}");
         assert!(!err.contains("hush"), "{err}");
     }
+}
+
+#[test]
+fn keys_are_rotated_while_a_host_serves_and_pruned_once_nothing_needs_them() {
+    let host = Host::start();
+    let token = host.token().unwrap().to_owned();
+    let keys = |word: &str| {
+        let (code, out, err) = told(command(host.folder.path(), &["keys", word]).output().unwrap());
+        assert_eq!(code, 0, "{word}: {err}");
+        out
+    };
+    let first = keys("list");
+    assert_eq!(first.lines().count(), 1);
+    let body = r#"{"name":"a","connector":"websocket","url":"ws://127.0.0.1:9/","secret":"planted-canary"}"#;
+    let mut socket = TcpStream::connect(&host.address).unwrap();
+    let request = format!(
+        "POST /api/v1/agents HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("201 Created"), "{answer}");
+    assert!(keys("rotate").contains("2 rows"), "the canary and the agent's secret");
+    let both = keys("list");
+    assert!(both.ends_with(&first) && both.lines().count() == 2, "{both}");
+    // The host reads what it did not seal, and seals with the new key.
+    assert!(host.get("/api/v1/agents", &token).contains("200 OK"));
+    assert_eq!(keys("reseal"), "0 rows were sealed anew\n");
+    assert!(keys("prune").contains("1 older keys"));
+    assert!(host.get("/api/v1/agents", &token).contains("200 OK"));
+    host.signal("TERM");
+    let (code, folder) = host.ended();
+    assert_eq!(code, 0);
+    let again = Host::start_in(folder);
+    assert!(
+        again.get("/api/v1/agents", &token).contains("********"),
+        "the secret opens after a restart, and is masked"
+    );
 }
 
 #[test]

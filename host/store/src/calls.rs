@@ -13,7 +13,7 @@ const COLUMNS: &str = "id, organization_id, owner, epoch, direction, status, pro
                        cost_amount, cost_currency, end_reason, recording";
 
 /// Rows that one page may look at.
-const STRETCH: u32 = 10_000;
+const STRETCH: u32 = 50_000;
 
 impl CallFilter {
     fn columns(&self) -> [(&'static str, Option<&str>); 6] {

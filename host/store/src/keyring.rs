@@ -173,6 +173,11 @@ impl Keyring {
         self.keys.load().first().map(|key| key.id.clone())
     }
 
+    /// The ids of all keys, the one that seals first.
+    pub fn ids(&self) -> Vec<String> {
+        self.keys.load().iter().map(|key| key.id.clone()).collect()
+    }
+
     /// Is it sealed with an older key than the one that seals?
     pub(crate) fn is_old(&self, sealed: &str) -> bool {
         sealed.split_once(':').is_none_or(|(id, _)| self.current().as_deref() != Some(id))

@@ -28,6 +28,8 @@ pub struct Store {
 
 /// Where the canary lies, and what it says: it opens only under the right key.
 const CANARY: &str = "keyring-canary";
+/// Written to find out whether anything can be.
+const TOUCHED: &str = "touched";
 /// Counts changes that every node has to know of.
 const REVISION: &str = "revision";
 
@@ -69,6 +71,8 @@ impl Backend {
         }
     }
 
+    /// A connection over a network may be gone when it is next needed, and is asked first; the one that writes finds out by
+    /// what it writes, and tries that again.
     fn pool(self, connections: u32) -> AnyPoolOptions {
         let greeting: &[&str] = match self {
             Self::Sqlite => &SQLITE,
@@ -77,7 +81,7 @@ impl Backend {
         AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
-            .test_before_acquire(false)
+            .test_before_acquire(self == Self::Postgres && connections > 1)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     for statement in greeting {
@@ -122,13 +126,12 @@ impl Store {
         Ok(store)
     }
 
-    /// Does the database answer?
+    /// Does the database take what is written?
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        self.meta_set(TOUCHED, "").await
     }
 
     /// The snapshot that webhooks are answered from.

@@ -6,6 +6,7 @@ pub mod bare;
 mod calls;
 mod crowd;
 mod jitter;
+mod lists;
 mod load;
 mod memory;
 mod process;
@@ -20,8 +21,8 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 11] =
-    ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter"];
+pub const NAMES: [&str; 12] =
+    ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter", "lists"];
 
 /// Runs one part or all, and prints the table.
 pub fn run(name: &str) -> Result<()> {
@@ -52,6 +53,9 @@ pub fn run(name: &str) -> Result<()> {
         }
         if wants("sockets") {
             sockets::measure(&mut table).await?;
+        }
+        if wants("lists") {
+            lists::measure(&mut table).await?;
         }
         if wants("jitter") {
             jitter::measure(&mut table).await?;

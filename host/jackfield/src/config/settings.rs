@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     pub(crate) keys: Keys,
     limits: Limits,
+    pub(crate) retention: Retention,
     drain: DrainSettings,
     media: MediaSettings,
     object_store: ObjectStoreSetting,
@@ -55,6 +56,13 @@ pub(crate) enum LogFormat {
     Auto,
     Human,
     Json,
+}
+
+/// What is forgotten, and when.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    pub(crate) call_days: u32,
 }
 
 /// Where the key is that seals secrets.
