@@ -41,6 +41,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Compile a component from standard input to standard output: the host starts itself so.
+    #[command(hide = true)]
+    CompilePlugin {
+        /// Whether instructions are counted.
+        how: String,
+    },
     /// Print the version.
     Version,
 }

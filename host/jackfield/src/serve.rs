@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_egress::{Egress, ObjectStore};
-use jackfield_plugins::{CompiledCache, PluginHost};
+use jackfield_plugins::{CompiledCache, CompilerProcess, PluginHost};
 use jackfield_server::{
     Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, StockPlugin, Switchboard,
 };
@@ -149,9 +149,14 @@ fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
 fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<PluginHost, String> {
     let (limits, pooling) = settings.guests();
     let cache = CompiledCache::new(settings.data.join("cache"), &keyring.derive("compiled plugins"));
-    PluginHost::new(limits, pooling, Some(cache)).map_err(|error| {
+    let host = PluginHost::new(limits, pooling, Some(cache)).map_err(|error| {
         format!("plugins cannot run here: {error:#}. With plugins.pooling = \"off\" they need less address space.")
-    })
+    })?;
+    // The program as it was started, also when its file was replaced meanwhile.
+    let program = PathBuf::from("/proc/self/exe");
+    let program =
+        if program.exists() { program } else { std::env::current_exe().map_err(|error| error.to_string())? };
+    Ok(host.compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

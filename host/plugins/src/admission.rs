@@ -1,21 +1,18 @@
 //! The way of new bytes towards serving, in stages, each with its own failure. Nothing here touches what serves.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::bindings::describes::Describes;
 use crate::cache::CompiledCache;
+use crate::compiler::{self, CompilerProcess};
 use crate::contract::{CONTRACT, Surface, Unfit};
-use crate::engine;
 use crate::generation::{Capabilities, Generation};
 use crate::guest;
 use crate::limits::{GuestLimits, GuestState};
 use crate::types::{FieldKind, Provider};
-
-/// Compiling longer than this is an attack or an accident.
-const COMPILE_LIMIT: Duration = Duration::from_secs(10);
 
 /// One check that new bytes passed, or did not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -79,6 +76,7 @@ pub(crate) struct Checker<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) limits: &'a GuestLimits,
     pub(crate) cache: Option<&'a CompiledCache>,
+    pub(crate) compiler: Option<&'a CompilerProcess>,
 }
 
 /// SHA-256 in hex: the name of a generation.
@@ -132,16 +130,10 @@ impl Checker<'_> {
             }
         }
         let counted = self.limits.counted;
-        let work = tokio::task::spawn_blocking(move || {
-            stepping_back(|| engine::compiling(counted)?.precompile_component(&bytes))
-        });
-        let code = tokio::time::timeout(COMPILE_LIMIT, work)
-            .await
-            .map_err(|_| {
-                format!("compiling took longer than {} s. Make the component smaller.", COMPILE_LIMIT.as_secs())
-            })?
-            .map_err(|error| format!("the compiler failed: {error}"))?
-            .map_err(|error| format!("the component does not compile: {error:#}"))?;
+        let code = match self.compiler {
+            Some(compiler) => compiler.compile(bytes, counted).await?,
+            None => compiler::in_process(bytes, counted).await?,
+        };
         if let Some(Err(error)) = self.cache.map(|cache| cache.keep(self.engine, digest, &code)) {
             tracing::warn!(%error, "could not keep compiled code; the next start compiles again");
         }
@@ -194,23 +186,10 @@ fn imports(surface: &Surface) -> Result<((), String), String> {
 
 #[allow(unsafe_code, reason = "wasmtime deserialises native code; these bytes come from our compiler or carry our MAC")]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` was made by `precompile_component` a moment ago in this process, or was read from the cache and
+    // SAFETY: `code` was made by `precompile_component` a moment ago in this process or in a child that runs
+    // this very program, or was read from the cache and
     // carries a MAC under this host's key over exactly these bytes, this plugin and this engine's compatibility hash.
     unsafe { Component::deserialize(engine, code) }
-}
-
-/// Does heavy work on a thread of its own that takes what time the others leave: audio above all. It ends with the work,
-/// since no thread may raise its priority again.
-fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let done = std::thread::scope(|scope| {
-        let heavy = scope.spawn(|| {
-            // Where it cannot be lowered, the work is done as before.
-            rustix::process::nice(19).ok();
-            work()
-        });
-        heavy.join()
-    });
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// What later parts of the host take for granted about a description.

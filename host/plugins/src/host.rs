@@ -1,7 +1,7 @@
 //! The plugins that serve: which generation is current, which came before, and the one pointer that moves.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -9,6 +9,7 @@ use wasmtime::Engine;
 
 use crate::admission::{Checker, Refusal, StageReport, Stages};
 use crate::cache::CompiledCache;
+use crate::compiler::CompilerProcess;
 use crate::contract::CONTRACT;
 use crate::engine::{self, Pooling};
 use crate::generation::{Generation, GuestFaults};
@@ -23,6 +24,7 @@ struct Inner {
     pooled: bool,
     limits: GuestLimits,
     cache: Option<CompiledCache>,
+    compiler: OnceLock<CompilerProcess>,
     slots: ArcSwap<BTreeMap<String, Arc<Slot>>>,
     /// One promotion at a time; readers never wait for it.
     promoting: Mutex<()>,
@@ -97,7 +99,21 @@ impl PluginHost {
     pub fn new(limits: GuestLimits, pooling: Pooling, cache: Option<CompiledCache>) -> wasmtime::Result<Self> {
         let (engine, pooled) = engine::serving(&limits, pooling)?;
         let (slots, promoting) = (ArcSwap::default(), Mutex::new(()));
-        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, slots, promoting })))
+        let compiler = OnceLock::new();
+        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, slots, promoting })))
+    }
+
+    /// Components are compiled by this program from now on.
+    #[must_use]
+    pub fn compiled_by(self, compiler: CompilerProcess) -> Self {
+        // Set once, before anything is compiled.
+        self.0.compiler.set(compiler).ok();
+        self
+    }
+
+    fn checker(&self) -> Checker<'_> {
+        let Inner { engine, limits, cache, compiler, .. } = &*self.0;
+        Checker { engine, limits, cache: cache.as_ref(), compiler: compiler.get() }
     }
 
     /// Are instances pooled?
@@ -112,16 +128,14 @@ impl PluginHost {
 
     /// Takes bytes through every stage but the last. `now` in Unix milliseconds.
     pub async fn check(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
-        let Inner { engine, limits, cache, .. } = &*self.0;
-        let checker = Checker { engine, limits, cache: cache.as_ref() };
+        let checker = self.checker();
         let (generation, stages) = checker.check(Some(name), bytes, source, now).await?;
         Ok(Candidate { generation: Arc::new(generation), stages })
     }
 
     /// The same for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
     pub async fn examine(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
-        let Inner { engine, limits, cache, .. } = &*self.0;
-        let checker = Checker { engine, limits, cache: cache.as_ref() };
+        let checker = self.checker();
         let (generation, stages) = checker.check(None, bytes, "file", 0).await?;
         Ok(Candidate { generation: Arc::new(generation), stages })
     }

@@ -7,6 +7,7 @@
 mod admission;
 mod bindings;
 mod cache;
+mod compiler;
 mod conformance;
 mod contract;
 mod engine;
@@ -20,6 +21,7 @@ pub mod proof;
 
 pub use admission::{Refusal, StageReport, digest_of};
 pub use cache::CompiledCache;
+pub use compiler::{CompilerProcess, compile_as_child};
 pub use conformance::Conformance;
 pub use contract::{CONTRACT, Surface, Unfit};
 pub use engine::Pooling;

@@ -1,0 +1,120 @@
+//! Where components are compiled: in a child process with bounds of its own, so that bytes that were made to hurt a compiler
+//! hurt nobody who serves. Without a program for it, on a thread of this process.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::engine;
+
+/// Compiling longer than this is an attack or an accident.
+const WALL: Duration = Duration::from_secs(10);
+/// CPU seconds of a child, and bytes of its address space. The compiler wants some hundred megabytes for the largest of
+/// plugins.
+const CPU: u64 = 10;
+const MEMORY: u64 = 2 << 30;
+/// Code that is larger is nobody's plugin.
+const LARGEST: u64 = 128 << 20;
+
+/// The program that compiles, and what it is told to do so.
+#[derive(Debug, Clone)]
+pub struct CompilerProcess {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl CompilerProcess {
+    /// A program that calls [`compile_as_child`] when it is started with these arguments.
+    pub fn new(program: PathBuf, arguments: Vec<String>) -> Self {
+        Self { program, arguments }
+    }
+
+    /// Machine code for these bytes. `counted` says whether instructions are to be counted.
+    pub(crate) async fn compile(&self, bytes: Vec<u8>, counted: bool) -> Result<Vec<u8>, String> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(if counted { "counted" } else { "plain" });
+        command.env_clear().current_dir("/").kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("the compiler could not be started: {error}"))?;
+        let mut input = child.stdin.take().ok_or("the compiler has no input")?;
+        // A child that dies while it reads is told by its end.
+        let feed = async move {
+            input.write_all(&bytes).await.ok();
+        };
+        let work = async { tokio::join!(feed, child.wait_with_output()).1 };
+        let output = tokio::time::timeout(WALL, work).await.map_err(|_| too_long())?;
+        let output = output.map_err(|error| format!("the compiler was lost: {error}"))?;
+        if output.status.success() && !output.stdout.is_empty() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+        Err(match output.status.code() {
+            Some(1) if !said.is_empty() => format!("the component does not compile: {said}"),
+            _ => format!(
+                "the compiler ended with {}: out of its time or memory. Make the component smaller.",
+                output.status
+            ),
+        })
+    }
+}
+
+/// In this process: for tools, and tests that have no program.
+pub(crate) async fn in_process(bytes: Vec<u8>, counted: bool) -> Result<Vec<u8>, String> {
+    let work =
+        tokio::task::spawn_blocking(move || stepping_back(|| engine::compiling(counted)?.precompile_component(&bytes)));
+    let code = tokio::time::timeout(WALL, work).await.map_err(|_| too_long())?;
+    let code = code.map_err(|error| format!("the compiler failed: {error}"))?;
+    code.map_err(|error| format!("the component does not compile: {error:#}"))
+}
+
+fn too_long() -> String {
+    format!("compiling took longer than {} s. Make the component smaller.", WALL.as_secs())
+}
+
+/// What the child does: reads a component from standard input, writes its code to standard output, and ends with the code
+/// that the process is to end with. Its memory and its time are bounded before it reads a byte.
+pub fn compile_as_child(counted: bool) -> u8 {
+    let bound = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    let bounded = bound(Resource::As, MEMORY)
+        .and_then(|()| bound(Resource::Cpu, CPU))
+        .and_then(|()| bound(Resource::Core, 0))
+        .and_then(|()| bound(Resource::Fsize, 0))
+        .and_then(|()| bound(Resource::Nofile, 16));
+    // Whatever serves comes first.
+    nice(19).ok();
+    let outcome = bounded.map_err(|error| format!("its bounds could not be set: {error}")).and_then(|()| {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(LARGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        let code = engine::compiling(counted).and_then(|engine| engine.precompile_component(&bytes));
+        let code = code.map_err(|error| format!("{error:#}").replace('\n', " "))?;
+        std::io::stdout().write_all(&code).map_err(|error| error.to_string())
+    });
+    match outcome {
+        Ok(()) => 0,
+        Err(why) => {
+            // The parent reads the last line, if it still listens.
+            writeln!(std::io::stderr(), "{why}").ok();
+            1
+        }
+    }
+}
+
+/// Does heavy work on a thread of its own that takes what time the others leave: audio above all. It ends with the work,
+/// since no thread may raise its priority again.
+fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = std::thread::scope(|scope| {
+        let heavy = scope.spawn(|| {
+            // Where it cannot be lowered, the work is done as before.
+            nice(19).ok();
+            work()
+        });
+        heavy.join()
+    });
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
