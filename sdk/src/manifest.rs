@@ -28,3 +28,10 @@ pub fn secret(name: &str, label: &str, help: &str) -> Field {
 pub fn required(field: Field) -> Field {
     Field { required: true, ..field }
 }
+
+/// What a caller's webhook is answered with when the plugin itself cannot answer any more: a document that is legal for the
+/// provider and ends the call. For [`Provider::extra`](crate::types::Provider).
+pub fn fallback(content_type: &str, body: &str) -> Vec<(String, String)> {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    vec![pair("fallback-type", content_type), pair("fallback-body", body)]
+}

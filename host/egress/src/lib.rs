@@ -8,6 +8,7 @@ mod client;
 mod dial;
 mod networks;
 mod object_store;
+mod operator;
 pub mod policy;
 mod reach;
 
@@ -16,4 +17,5 @@ pub use client::{Egress, EgressError, EgressSettings, Request, Response};
 pub use dial::{DialRequest, Socket};
 pub use networks::Networks;
 pub use object_store::{ObjectStore, ObjectStoreSettings};
+pub use operator::put_to_host;
 pub use policy::Grant;

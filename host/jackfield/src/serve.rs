@@ -129,7 +129,7 @@ fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
     let (metrics, drain) = (Metrics::default(), Drain::default());
     let media = MediaPool::start(settings.media_workers(), metrics.clone(), recordings);
     let media = media.map_err(|error| format!("the audio threads cannot be started: {error}"))?;
-    let rollout = Rollout::new(plugins.clone(), store.clone());
+    let rollout = Rollout::new(plugins.clone(), store.clone(), server.rollout.clone());
     let calls = CallService::new(Switchboard {
         store: store.clone(),
         shared: shared.clone(),

@@ -54,6 +54,20 @@ struct Counters {
     deadlines: AtomicU64,
     bad_results: AtomicU64,
     instructions: AtomicU64,
+    webhooks: AtomicU64,
+    refused: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// How a generation's webhooks fared since it was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GuestCounts {
+    /// That it proved genuine.
+    pub webhooks: u64,
+    /// That it did not.
+    pub refused: u64,
+    /// Microseconds in its guests, for those it proved.
+    pub micros: u64,
 }
 
 /// A copy of the counters.
@@ -217,6 +231,24 @@ impl Generation {
             deadlines: read(&self.counters.deadlines),
             bad_results: read(&self.counters.bad_results),
         }
+    }
+
+    /// How its webhooks fared so far.
+    pub fn counts(&self) -> GuestCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { webhooks, refused, micros, .. } = &self.counters;
+        GuestCounts { webhooks: read(webhooks), refused: read(refused), micros: read(micros) }
+    }
+
+    /// A webhook was proved genuine, read and answered in so many microseconds of its guests.
+    pub fn answered(&self, micros: u64) {
+        self.counters.webhooks.fetch_add(1, Ordering::Relaxed);
+        self.counters.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// A webhook was not proved genuine.
+    pub fn refused(&self) {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Instructions that exports of its guests ran so far, where limits say to count them.

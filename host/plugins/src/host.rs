@@ -166,6 +166,17 @@ impl PluginHost {
         Ok(digest)
     }
 
+    /// Moves the pointer to a generation that was retained. Calls that run keep what they have.
+    pub fn promote_known(&self, generation: &Arc<Generation>) {
+        let slot = self.slot(&generation.describe().name);
+        let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = slot.remember(Arc::clone(generation));
+        slot.current.store(Some(generation));
+        let spare = slot.forget(self.0.limits.generations);
+        // Unmapping code takes its time; nobody should wait for it.
+        std::thread::spawn(move || drop(spare));
+    }
+
     /// Makes a generation in memory the one that new calls begin on. False where there is none.
     pub fn make_current(&self, name: &str, digest: &str) -> bool {
         let slots = self.0.slots.load();

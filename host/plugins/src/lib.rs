@@ -26,7 +26,7 @@ pub use conformance::Conformance;
 pub use contract::{CONTRACT, Surface, Unfit};
 pub use engine::Pooling;
 pub use fault::GuestError;
-pub use generation::{Generation, GuestFaults, Pin};
+pub use generation::{Generation, GuestCounts, GuestFaults, Pin};
 pub use guest::{CallsGuest, ChatGuest, DeskGuest, MediaGuest, SocketGuest, WebhookGuest};
 pub use host::{Admission, Candidate, GenerationSummary, PluginHost, PluginSummary, RollbackError};
 pub use limits::GuestLimits;

@@ -48,8 +48,8 @@ pub use media::{MediaPool, keep_recordings};
 pub use metrics::Metrics;
 pub use placing::PlaceOrder;
 pub use retention::forget_old_calls;
-pub use rollout::{Rollout, RolloutError, StockPlugin, watch};
-pub use settings::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings};
+pub use rollout::{Begun, Origin, Plan, Rollout, RolloutError, StockPlugin, watch};
+pub use settings::{DrainSettings, Limits, MediaSettings, RolloutSettings, ServerSettings, SocketSettings};
 pub use sockets::keep_sockets;
 pub use transfers::{TransferOrder, keep_transfers};
 

@@ -50,8 +50,9 @@ impl CallService {
         }
         let (configuration, agent, from) = self.resolve(&order)?;
         let serving = self.board.plugins.current(&configuration.provider);
-        let generation = serving
+        let serving = serving
             .ok_or_else(|| CallProblem::Plugin(format!("no plugin for `{}` is loaded", configuration.provider)))?;
+        let generation = self.board.rollout.pick(&serving, &jackfield_store::new_id("pick"));
         let call = match self.write_intent(&configuration, &generation, &agent, from, order).await? {
             Inserted::New(call) => call,
             // Another node, or an earlier run of this one, has carried the order out.

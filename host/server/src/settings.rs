@@ -25,6 +25,8 @@ pub struct ServerSettings {
     pub sockets: SocketSettings,
     /// The end.
     pub drain: DrainSettings,
+    /// When a plugin goes back by itself.
+    pub rollout: RolloutSettings,
 }
 
 /// Bounds on everything that comes from outside.
@@ -96,6 +98,20 @@ pub struct MediaSettings {
     pub no_media_ms: u32,
     /// How long an agent may take to be reached.
     pub agent_connect_ms: u32,
+}
+
+/// When a build that was promoted goes back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutSettings {
+    /// For how long it is watched.
+    pub bake_seconds: u64,
+    /// Faults of its guests, in a trial or the bake.
+    pub bake_faults: u64,
+    /// Refused webhooks of a hundred, where the build before refused fewer.
+    pub bake_refused_percent: u64,
+    /// By how much longer a webhook may take than with the build before; 0 for any.
+    pub bake_slower_percent: u64,
 }
 
 /// Event sockets.
@@ -193,9 +209,10 @@ impl ServerSettings {
             media: MediaSettings,
             sockets: SocketSettings,
             drain: DrainSettings,
+            rollout: RolloutSettings,
         }
         let defaults = toml::from_str(include_str!("../../jackfield/defaults.toml"));
-        let Defaults { limits, media, sockets, drain } = defaults.unwrap_or_else(|error| panic!("{error}"));
+        let Defaults { limits, media, sockets, drain, rollout } = defaults.unwrap_or_else(|error| panic!("{error}"));
         let public_url = "https://gw.example.net".to_owned();
         Self {
             public_url,
@@ -205,6 +222,7 @@ impl ServerSettings {
             agent_networks: Networks::any(),
             sockets,
             drain,
+            rollout,
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn app_with(change: impl FnOnce(&mut ServerSettings)) -> (App, 
     let (shared, metrics, drain) = (Shared::default(), Metrics::default(), Drain::default());
     let node = Node::new(Node::fresh_id(), shared.clone());
     let egress = Egress::new(EgressSettings::default()).unwrap();
-    let rollout = Rollout::new(plugins.clone(), store.clone());
+    let rollout = Rollout::new(plugins.clone(), store.clone(), settings.rollout.clone());
     let calls = CallService::new(Switchboard {
         store: store.clone(),
         shared: shared.clone(),

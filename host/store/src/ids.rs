@@ -6,7 +6,7 @@ pub fn new_id(prefix: &str) -> String {
 }
 
 /// The same behind the time, in Unix milliseconds: such ids sort by age, so that a table's index grows at one end only.
-pub(crate) fn new_id_at(prefix: &str, at: i64) -> String {
+pub fn new_id_at(prefix: &str, at: i64) -> String {
     format!("{prefix}_{at:012x}{}", hex::encode(random()))
 }
 

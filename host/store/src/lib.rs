@@ -16,6 +16,7 @@ mod model;
 mod numbers;
 mod organizations;
 mod reseal;
+mod rollouts;
 mod secret;
 mod shared;
 mod sign_ins;
@@ -24,11 +25,11 @@ mod writer;
 
 pub use directory::{ANY_NUMBER, Directory};
 pub use error::StoreError;
-pub use ids::new_id;
+pub use ids::{new_id, new_id_at};
 pub use keyring::{Keyring, KeyringError};
 pub use model::{
     Agent, ApiToken, Call, CallChange, CallEvent, CallFilter, Configuration, DEFAULT_ORGANIZATION, Generation,
-    Inserted, NewCall, NewEvent, Organization, Page, PhoneNumber, SignIn,
+    Inserted, NewCall, NewEvent, Organization, Page, PhoneNumber, RolloutRecord, SignIn,
 };
 pub use secret::Secret;
 pub use shared::{Admission, CallLimit, MediaGrant, Shared, SignInFlow, Word};

@@ -232,6 +232,25 @@ pub struct Generation {
     pub admitted_at: i64,
 }
 
+/// What became of an attempt to bring a build of a plugin into service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutRecord {
+    pub id: String,
+    pub plugin: String,
+    pub digest: String,
+    /// The build that served before.
+    pub previous: Option<String>,
+    pub source: String,
+    pub who: String,
+    /// `refused`, `shadow`, `canary`, `baking`, `serving`, `rolled-back` or `aborted`.
+    pub state: String,
+    pub reason: Option<String>,
+    pub stages: Value,
+    pub figures: Value,
+    pub began_at: i64,
+    pub updated_at: i64,
+}
+
 /// Part of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {

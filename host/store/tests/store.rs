@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jackfield_store::{
     Agent, ApiToken, CallChange, CallFilter, Configuration, DEFAULT_ORGANIZATION, Inserted, Keyring, KeyringError,
-    NewCall, NewEvent, Organization, PhoneNumber, Secret, Store, StoreError, new_id,
+    NewCall, NewEvent, Organization, PhoneNumber, RolloutRecord, Secret, Store, StoreError, new_id,
 };
 use serde_json::json;
 use sqlx::{Connection, Executor, Row};
@@ -76,6 +76,7 @@ macro_rules! on_both {
 }
 
 on_both! {
+    a_rollout_is_written_down_as_it_goes_on
     an_order_that_comes_again_is_the_same_call
     a_configuration_comes_back_after_a_restart_with_its_secrets
     no_secret_lies_in_the_file_in_the_clear
@@ -316,6 +317,31 @@ async fn hostile_text_is_stored_as_text(place: Place) {
         store.create_configuration(&new).await.unwrap();
         assert_eq!(store.get_configuration(DEFAULT_ORGANIZATION, &new.id).await.unwrap(), new);
     }
+}
+
+async fn a_rollout_is_written_down_as_it_goes_on(place: Place) {
+    let store = place.open().await;
+    let mut rollout = RolloutRecord {
+        id: new_id("rol"),
+        plugin: "twilio".to_owned(),
+        digest: "d2".to_owned(),
+        previous: Some("d1".to_owned()),
+        source: "api".to_owned(),
+        who: "ci".to_owned(),
+        state: "shadow".to_owned(),
+        reason: None,
+        stages: json!([{ "stage": "digest", "ok": true }]),
+        figures: json!({}),
+        began_at: 1,
+        updated_at: 1,
+    };
+    store.put_rollout(&rollout).await.unwrap();
+    rollout.state = "rolled-back".to_owned();
+    rollout.reason = Some("its guests failed".to_owned());
+    rollout.figures = json!({ "faults": 7 });
+    store.put_rollout(&rollout).await.unwrap();
+    assert_eq!(store.rollouts("twilio").await.unwrap(), [rollout]);
+    assert!(store.rollouts("plivo").await.unwrap().is_empty());
 }
 
 fn organization(name: &str) -> Organization {

@@ -1,6 +1,6 @@
 //! The account's fields and what the plugin can do.
 
-use jackfield_sdk::manifest::{required, secret, text};
+use jackfield_sdk::manifest::{fallback, required, secret, text};
 use jackfield_sdk::media_streams::FORMAT;
 use jackfield_sdk::types::{Ability, Account, Field, FieldProblem, Provider};
 use jackfield_sdk::{Manifest, account};
@@ -53,7 +53,7 @@ impl Manifest for Cloudonix {
             hosts: vec!["api.cloudonix.io".to_owned()],
             media: Some(FORMAT),
             sign_in: None,
-            extra: Vec::new(),
+            extra: fallback("application/xml", "<Response><Hangup/></Response>"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The account's fields and what the plugin can do.
 
-use jackfield_sdk::manifest::{secret, text};
+use jackfield_sdk::manifest::{fallback, secret, text};
 use jackfield_sdk::media_streams::FORMAT;
 use jackfield_sdk::types::{Ability, Account, Field, FieldKind, FieldProblem, Provider};
 use jackfield_sdk::{Manifest, account};
@@ -42,7 +42,7 @@ impl Manifest for Twilio {
             hosts: vec!["api.twilio.com".to_owned(), "*.twilio.com".to_owned()],
             media: Some(FORMAT),
             sign_in: None,
-            extra: Vec::new(),
+            extra: fallback("application/xml", "<Response><Hangup/></Response>"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The account's fields and what the plugin can do.
 
-use jackfield_sdk::manifest::{required, secret, text};
+use jackfield_sdk::manifest::{fallback, required, secret, text};
 use jackfield_sdk::play_audio::FORMAT;
 use jackfield_sdk::types::{Ability, Account, Field, FieldKind, FieldProblem, Provider};
 use jackfield_sdk::{Manifest, account};
@@ -49,7 +49,7 @@ impl Manifest for Vobiz {
             hosts: vec!["api.vobiz.ai".to_owned()],
             media: Some(FORMAT),
             sign_in: None,
-            extra: Vec::new(),
+            extra: fallback("application/xml", "<Response><Hangup/></Response>"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The account's fields and what the plugin can do.
 
-use jackfield_sdk::manifest::{required, secret, text};
+use jackfield_sdk::manifest::{fallback, required, secret, text};
 use jackfield_sdk::types::{Ability, Account, Codec, Field, FieldKind, FieldProblem, MediaFormat, Provider};
 use jackfield_sdk::{Manifest, account};
 
@@ -53,7 +53,10 @@ impl Manifest for Vonage {
             hosts: ["api.nexmo.com", "rest.nexmo.com", "*.nexmo.com", "*.vonage.com"].map(str::to_owned).into(),
             media: Some(FORMAT),
             sign_in: None,
-            extra: Vec::new(),
+            extra: fallback(
+                "application/json",
+                "[{\"action\":\"talk\",\"text\":\"<speak><break time='100ms'/></speak>\"}]",
+            ),
         }
     }
 

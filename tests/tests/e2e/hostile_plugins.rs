@@ -20,11 +20,12 @@ async fn a_plugin_that_misbehaves_costs_its_own_callers_an_error_and_nobody_else
         (Export::Read, Misdeed::Grow),
         (Export::Reply, Misdeed::HugeResult),
     ];
-    for (export, misdeed) in deeds {
-        let bytes = Hostile::new("hostile", export, misdeed).build().unwrap();
-        world.api.put_plugin("hostile", bytes).await.unwrap().expect(200).unwrap();
+    for (index, (export, misdeed)) in deeds.into_iter().enumerate() {
+        let provider = format!("hostile-{index}");
+        let bytes = Hostile::new(&provider, export, misdeed).build().unwrap();
+        world.api.put_plugin(&provider, bytes).await.unwrap().expect(200).unwrap();
         let name = format!("{export:?} {misdeed:?}");
-        let configuration = json!({ "name": name, "provider": "hostile", "fields": {} });
+        let configuration = json!({ "name": name, "provider": provider, "fields": {} });
         let configuration = world.api.create("telephony/configurations", &configuration).await.unwrap();
         let inbound = "https://gw.example.net/api/v1/telephony/inbound";
         let own = Webhook::new(&format!("{inbound}/{configuration}"), vec![("a".to_owned(), "b".to_owned())]);
@@ -41,15 +42,16 @@ async fn a_plugin_that_misbehaves_costs_its_own_callers_an_error_and_nobody_else
     }
     speak_and_hear(&mut stream, &frames(10)).await;
     // The next build of the same plugin works.
-    let bytes = Hostile::harmless("hostile").build().unwrap();
-    world.api.put_plugin("hostile", bytes).await.unwrap().expect(200).unwrap();
-    let plugin = world.api.get("plugins/hostile").await.unwrap().expect(200).unwrap();
+    let bytes = Hostile::harmless("hostile-1").build().unwrap();
+    world.api.put_plugin("hostile-1", bytes).await.unwrap().expect(200).unwrap();
+    let plugins = world.api.get("plugins").await.unwrap().expect(200).unwrap();
     let counted = |what: &str| -> u64 {
-        let generations = plugin["generations"].as_array().unwrap();
-        generations.iter().map(|generation| generation[what].as_u64().unwrap()).sum()
+        let plugins = plugins["items"].as_array().unwrap().iter();
+        let generations = plugins.flat_map(|plugin| plugin["generations"].as_array().unwrap());
+        generations.map(|generation| generation[what].as_u64().unwrap()).sum()
     };
     for what in ["traps", "deadlines", "bad_results"] {
-        assert!(counted(what) > 0, "{what}: {plugin:#}");
+        assert!(counted(what) > 0, "{what}: {plugins:#}");
     }
 }
 

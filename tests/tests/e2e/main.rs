@@ -12,6 +12,7 @@ mod outbound;
 mod providers;
 mod recordings;
 mod refusals;
+mod rollouts;
 mod secrecy;
 mod sockets;
 mod surface;

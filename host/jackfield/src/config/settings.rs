@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jackfield_egress::{EgressSettings, Networks, ObjectStoreSettings};
 use jackfield_plugins::{GuestLimits, Pooling};
-use jackfield_server::{DrainSettings, Limits, MediaSettings, ServerSettings, SocketSettings, TrustedProxies};
+use jackfield_server::{
+    DrainSettings, Limits, MediaSettings, RolloutSettings, ServerSettings, SocketSettings, TrustedProxies,
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -37,6 +39,7 @@ pub(crate) struct Settings {
     media: MediaSettings,
     object_store: ObjectStoreSetting,
     sockets: SocketSettings,
+    rollout: RolloutSettings,
     egress: Egress,
     plugins: Plugins,
 }
@@ -215,9 +218,10 @@ impl Settings {
         };
         let trusted_proxies = self.trusted_proxies.clone();
         let (limits, sockets, drain) = (self.limits.clone(), self.sockets.clone(), self.drain.clone());
+        let rollout = self.rollout.clone();
         let Egress { agent_networks, danger_allow_private, .. } = &self.egress;
         let agent_networks = Networks { own: agent_networks.clone(), any: *danger_allow_private };
-        ServerSettings { public_url, trusted_proxies, limits, media, agent_networks, sockets, drain }
+        ServerSettings { public_url, trusted_proxies, limits, media, agent_networks, sockets, drain, rollout }
     }
 
     /// Where finished recordings go on to.

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod load;
 mod new;
 mod report;
 mod test;
@@ -44,6 +45,25 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Bring a component into service on a host that runs, at once or after trials.
+    Load {
+        /// The component; its file's name is the provider's, unless `--name` says otherwise.
+        file: PathBuf,
+        #[arg(long)]
+        name: Option<String>,
+        /// Compare its answers with those of the build in service for so long, such as 5m, and drop them.
+        #[arg(long, value_name = "TIME")]
+        shadow: Option<String>,
+        /// Then let this share of new calls begin on it, such as 10%.
+        #[arg(long, value_name = "SHARE")]
+        canary: Option<String>,
+        /// For so long; 10m when absent.
+        #[arg(long, value_name = "TIME")]
+        canary_for: Option<String>,
+        /// Where the host is.
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
     /// Run test vectors against a component, the way calls run.
     Test {
         /// The component.
@@ -62,6 +82,10 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
         PluginCommand::New { name, sdk } => new::run(name, sdk.as_deref()),
         PluginCommand::Build { folder } => build::run(folder),
         PluginCommand::Check { file, vectors, json } => check::run(file, vectors.as_deref(), *json),
+        PluginCommand::Load { file, name, shadow, canary, canary_for, url } => {
+            let wanted = [("shadow", shadow), ("canary", canary), ("canary_for", canary_for)];
+            load::run(file, name.as_deref(), &wanted, url)
+        }
         PluginCommand::Test { file, vectors, json } => test::run(file, vectors, *json),
     }
 }

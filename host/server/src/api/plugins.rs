@@ -1,14 +1,18 @@
 //! Plugins: what serves, new builds in, and back to the build before.
 
-use axum::extract::{Path, Request, State};
+use std::time::{Duration, Instant};
+
+use axum::extract::{Path, RawQuery, Request, State};
 use jackfield_plugins::PluginSummary;
+use jackfield_store::RolloutRecord;
 use serde_json::{Value, json};
 
 use super::json::{content_type, refused};
 use super::page::whole;
-use super::{Kind, Problem};
+use super::{Caller, Kind, Problem};
 use crate::App;
 use crate::http::read_within;
+use crate::rollout::{Origin, Plan};
 
 type Answer = Result<axum::Json<Value>, Problem>;
 
@@ -17,11 +21,21 @@ pub(crate) async fn list(State(app): State<App>) -> Answer {
 }
 
 pub(crate) async fn read(State(app): State<App>, Path(name): Path<String>) -> Answer {
-    Ok(axum::Json(json!(find(&app, &name)?)))
+    let plugin = find(&app, &name)?;
+    let mut shown = json!(plugin);
+    shown["breaker"] = app.rollout.breaker().shown(&plugin.digest, Instant::now());
+    Ok(axum::Json(shown))
 }
 
 /// New bytes for a plugin.
-pub(crate) async fn upload(State(app): State<App>, Path(name): Path<String>, request: Request) -> Answer {
+pub(crate) async fn upload(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Answer {
+    let plan = Wanted::parse(query.as_deref().unwrap_or_default())?.plan()?;
     let kind = content_type(request.headers());
     if !matches!(kind.as_str(), "application/wasm" | "application/octet-stream") {
         let detail = "send the component's bytes as application/wasm";
@@ -32,10 +46,98 @@ pub(crate) async fn upload(State(app): State<App>, Path(name): Path<String>, req
     let bytes = body.map_err(|refusal| refused(refusal, most))?.to_vec();
     // A task of its own: what is recorded is also promoted, even if the sender breaks off in between.
     let rollout = app.rollout.clone();
-    let work = tokio::spawn(async move { rollout.admit(&name, bytes, "api").await });
-    let admission =
+    let origin = Origin { source: "api", who: caller.organization };
+    let work = tokio::spawn(async move { rollout.begin(&name, bytes, origin, plan).await });
+    let begun =
         work.await.map_err(|_| Problem::new(Kind::Internal, "the checks failed; the old build serves on"))??;
-    Ok(axum::Json(json!(admission)))
+    Ok(axum::Json(json!(begun)))
+}
+
+/// What a build is to go through before it serves: `shadow=5m`, `canary=10%`, `canary_for=10m`.
+#[derive(Debug, Default)]
+struct Wanted {
+    shadow: Option<String>,
+    canary: Option<String>,
+    canary_for: Option<String>,
+}
+
+/// A share is tried for so long, if nobody says for how long.
+const CANARY: Duration = Duration::from_secs(600);
+const LONGEST: u64 = 7 * 24 * 60 * 60;
+
+impl Wanted {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let mut wanted = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "shadow" => &mut wanted.shadow,
+                "canary" => &mut wanted.canary,
+                "canary_for" => &mut wanted.canary_for,
+                _ => {
+                    let detail = format!("`{name}` is no parameter; there are `shadow`, `canary` and `canary_for`");
+                    return Err(Problem::new(Kind::Malformed, detail));
+                }
+            };
+            *slot = Some(value.into_owned());
+        }
+        Ok(wanted)
+    }
+
+    fn plan(&self) -> Result<Plan, Problem> {
+        let shadow = self.shadow.as_deref().map(|text| lasting("shadow", text)).transpose()?;
+        let share = |text: &str| {
+            let share = text.trim_end_matches('%').parse().ok().filter(|share| (1..=100).contains(share));
+            share.ok_or_else(|| Problem::new(Kind::Malformed, "`canary` is 1% to 100%"))
+        };
+        let lasting = self.canary_for.as_deref().map(|text| lasting("canary_for", text)).transpose()?;
+        let canary = self.canary.as_deref().map(share).transpose()?.map(|share| (share, lasting.unwrap_or(CANARY)));
+        Ok(Plan { shadow, canary })
+    }
+}
+
+/// `90s`, `5m`, `2h`.
+fn lasting(name: &str, text: &str) -> Result<Duration, Problem> {
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let factor = match unit {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        _ => None,
+    };
+    let seconds = factor.zip(number.parse::<u64>().ok()).and_then(|(factor, number)| number.checked_mul(factor));
+    let seconds = seconds.filter(|seconds| (1..=LONGEST).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        Problem::new(Kind::Malformed, format!("`{name}` is a time such as 90s, 5m or 2h, a week at most"))
+    })
+}
+
+/// What became of the attempts to bring builds of it into service, newest first.
+pub(crate) async fn rollouts(State(app): State<App>, Path(name): Path<String>) -> Answer {
+    let known = app.store.rollouts(&name).await?;
+    Ok(whole(known.iter().map(show_rollout).collect()))
+}
+
+/// Takes the build on trial off it.
+pub(crate) async fn abort(State(app): State<App>, Path(name): Path<String>) -> Answer {
+    match app.rollout.abort(&name) {
+        true => Ok(axum::Json(json!({ "plugin": name }))),
+        false => Err(Problem::not_found(format!("no build of `{name}` is on trial"))),
+    }
+}
+
+/// Lets a plugin in again that the breaker took out, and its inputs.
+pub(crate) async fn release(State(app): State<App>, Path(name): Path<String>) -> Answer {
+    let plugin = find(&app, &name)?;
+    app.rollout.breaker().release(&plugin.digest);
+    Ok(axum::Json(json!({ "plugin": name, "digest": plugin.digest })))
+}
+
+fn show_rollout(known: &RolloutRecord) -> Value {
+    json!({
+        "id": known.id, "plugin": known.plugin, "digest": known.digest, "previous": known.previous,
+        "source": known.source, "who": known.who, "state": known.state, "reason": known.reason,
+        "stages": known.stages, "figures": known.figures, "began_at": known.began_at, "updated_at": known.updated_at,
+    })
 }
 
 /// Back to the build before, for new calls.

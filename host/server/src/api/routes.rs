@@ -145,6 +145,9 @@ pub(crate) fn table() -> Vec<Route> {
         read("/api/v1/plugins/{name}", plugins::read),
         scoped(Scope::Plugins, "PUT", "/api/v1/plugins/{name}", plugins::upload),
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/rollback", plugins::rollback),
+        scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/abort", plugins::abort),
+        scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/release", plugins::release),
+        read("/api/v1/plugins/{name}/rollouts", plugins::rollouts),
         // Some providers and some of their settings ask by GET.
         provider("POST", "/api/v1/telephony/inbound/run", webhooks::inbound_any),
         provider("GET", "/api/v1/telephony/inbound/run", webhooks::inbound_any),

@@ -8,7 +8,7 @@ use jackfield_plugins::digest_of;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use super::Rollout;
+use super::{Origin, Plan, Rollout};
 
 /// Copies come in pieces: a file counts when it has been quiet for so long.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -60,7 +60,8 @@ async fn scan(rollout: &Rollout, folder: &Path, seen: &mut HashMap<PathBuf, Stri
         if rollout.serves(&name, &digest) || (at_start && rollout.knows(&name, &digest).await) {
             continue;
         }
-        if let Err(error) = rollout.admit(&name, bytes, "folder").await {
+        let origin = Origin { source: "folder", who: String::new() };
+        if let Err(error) = rollout.begin(&name, bytes, origin, Plan::default()).await {
             tracing::error!(file = %path.display(), %error, "a plugin file was refused; the old one serves on");
         }
     }

@@ -1,15 +1,30 @@
 //! Brings plugins in: from the binary, from the plugin folder, over the network, and back from the database at start.
 //!
-//! A generation is in the database before it serves, so that a `kill -9` at any point comes back on the last good one.
+//! A generation is in the database before it serves, so that a `kill -9` at any point comes back on the last good one. What
+//! comes before promotion touches nothing that serves; what comes after it can be taken back by a pointer.
 
+mod bake;
+mod breaker;
 mod folder;
+mod samples;
+mod stages;
+mod trial;
 
-use jackfield_plugins::{Admission, Candidate, Generation, PluginHost, Refusal, RollbackError, digest_of};
-use jackfield_store::{Generation as StoredGeneration, Store, StoreError};
-use std::collections::HashSet;
+use arc_swap::ArcSwap;
+use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, digest_of};
+use jackfield_store::{Store, StoreError};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clock::{now_for_guests, now_ms};
+use breaker::Breaker;
+pub(crate) use breaker::Leave;
+use samples::Samples;
+pub use stages::{Begun, Origin, Plan};
+use trial::{Mode, Trial};
+pub(crate) use trial::{Sample, kinds};
+
+use crate::clock::now_for_guests;
+use crate::settings::RolloutSettings;
 
 pub use folder::watch;
 
@@ -29,6 +44,16 @@ pub struct Rollout {
     store: Store,
     /// Builds of other nodes that do not load here.
     refused: Arc<Mutex<HashSet<String>>>,
+    desk: Arc<Desk>,
+}
+
+/// What rollouts under way are judged by.
+#[derive(Debug)]
+struct Desk {
+    settings: RolloutSettings,
+    trials: ArcSwap<HashMap<String, Arc<Trial>>>,
+    samples: Samples,
+    breaker: Breaker,
 }
 
 /// Why a plugin did not come into service.
@@ -37,6 +62,9 @@ pub enum RolloutError {
     /// A check failed; what served before still does.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// Another build of it is on trial.
+    #[error("another build of `{0}` is on trial; wait for it, or abort it")]
+    Busy(String),
     /// Nothing earlier to go back to.
     #[error("{0}")]
     Rollback(#[from] RollbackError),
@@ -47,21 +75,71 @@ pub enum RolloutError {
 
 impl Rollout {
     /// Over this host and this database.
-    pub fn new(host: PluginHost, store: Store) -> Self {
-        Self { host, store, refused: Arc::default() }
+    pub fn new(host: PluginHost, store: Store, settings: RolloutSettings) -> Self {
+        let (trials, samples, breaker) = (ArcSwap::default(), Samples::default(), Breaker::default());
+        let desk = Arc::new(Desk { settings, trials, samples, breaker });
+        Self { host, store, refused: Arc::default(), desk }
     }
 
-    /// Checks new bytes, records them, and moves the pointer.
-    pub async fn admit(&self, name: &str, bytes: Vec<u8>, source: &str) -> Result<Admission, RolloutError> {
-        let candidate = self.host.check(name, bytes.clone(), source, now_for_guests()).await?;
-        self.record(&candidate, bytes, source).await?;
-        let admission = self.host.promote(candidate);
-        self.store.announce();
-        tracing::info!(plugin = name, digest = admission.digest, source, "a plugin came into service");
-        Ok(admission)
+    fn settings(&self) -> &RolloutSettings {
+        &self.desk.settings
     }
 
-    /// Goes back to the generation before, for new calls.
+    /// Who keeps builds that fail from being asked.
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.desk.breaker
+    }
+
+    /// The build that a new call begins on: the one that serves, or one on trial.
+    pub(crate) fn pick(&self, serving: &Arc<Generation>, call: &str) -> Arc<Generation> {
+        match self.trial(&serving.describe().name) {
+            Some(trial) if trial.takes(call) => Arc::clone(&trial.generation),
+            _ => Arc::clone(serving),
+        }
+    }
+
+    /// A webhook was read: it is kept for builds to come, and shown to one that shadows.
+    pub(crate) fn saw(&self, generation: &Arc<Generation>, hook: &str, sample: impl FnOnce() -> Sample) {
+        let name = &generation.describe().name;
+        let shadow = self.trial(name).filter(|trial| trial.mode == Mode::Shadow);
+        let wanted = self.desk.samples.wants(name, hook);
+        if shadow.is_none() && !wanted {
+            return;
+        }
+        let sample = sample();
+        if let Some(trial) = shadow {
+            let (serving, sample) = (Arc::clone(generation), sample.clone());
+            tokio::spawn(async move { trial.compare(&serving, &sample) });
+        }
+        if wanted {
+            self.desk.samples.keep(name, sample);
+        }
+    }
+
+    fn trial(&self, name: &str) -> Option<Arc<Trial>> {
+        self.desk.trials.load().get(name).cloned()
+    }
+
+    fn enter_trial(&self, name: &str, trial: Option<Arc<Trial>>) {
+        self.desk.trials.rcu(|trials| {
+            let mut trials = HashMap::clone(trials);
+            match &trial {
+                Some(trial) => trials.insert(name.to_owned(), Arc::clone(trial)),
+                None => trials.remove(name),
+            };
+            trials
+        });
+    }
+
+    /// Takes a build off trial. False where there is none.
+    pub(crate) fn abort(&self, name: &str) -> bool {
+        self.trial(name).is_some_and(|trial| {
+            trial.abort();
+            true
+        })
+    }
+
+    /// Goes back to the generation before, for new calls. Compiles nothing.
     pub async fn rollback(&self, name: &str) -> Result<String, RolloutError> {
         let digest = self.host.rollback(name)?;
         self.store.set_current(name, &digest).await?;
@@ -172,20 +250,5 @@ impl Rollout {
                 false
             }
         }
-    }
-
-    async fn record(&self, candidate: &Candidate, bytes: Vec<u8>, source: &str) -> Result<(), StoreError> {
-        let generation = candidate.generation();
-        let stored = StoredGeneration {
-            plugin: generation.describe().name.clone(),
-            digest: generation.digest().to_owned(),
-            version: generation.describe().version.clone(),
-            source: source.to_owned(),
-            bytes,
-            admitted_at: now_ms(),
-        };
-        let (plugin, digest) = (stored.plugin.clone(), stored.digest.clone());
-        self.store.put_generation(stored).await?;
-        self.store.set_current(&plugin, &digest).await
     }
 }

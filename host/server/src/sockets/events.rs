@@ -54,7 +54,8 @@ pub(super) async fn act(work: Work) {
 }
 
 async fn come_in(app: &App, configuration: Arc<Configuration>, incoming: &Incoming) -> Result<(), String> {
-    let generation = app.plugins.current(&configuration.provider).ok_or("its plugin is not loaded")?;
+    let serving = app.plugins.current(&configuration.provider).ok_or("its plugin is not loaded")?;
+    let generation = app.rollout.pick(&serving, &incoming.provider_id);
     let directory = app.store.directory();
     let caller = answering::caller(incoming);
     let told = answering::admit(app, &generation, &configuration, &directory, incoming).await;

@@ -1,7 +1,7 @@
 //! The proof that a webhook is genuine, as a type: only this file makes a [`Genuine`], and only a [`Genuine`] is read.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
 use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof};
@@ -11,6 +11,7 @@ use super::Refused;
 use crate::App;
 use crate::account::account_of;
 use crate::clock::now_for_guests;
+use crate::rollout::{Leave, Sample, kinds};
 
 /// More accounts than this behind one identity are not tried: each costs a proof.
 const CANDIDATES: usize = 8;
@@ -25,22 +26,28 @@ pub(crate) struct Genuine {
     replay_key: Option<String>,
     /// The same message was processed before.
     pub(crate) repeated: bool,
+    /// The request's, for what is remembered of inputs that break a plugin.
+    input: [u8; 32],
+    /// Unix milliseconds of its proof.
+    proved_at: u64,
+    /// In the plugin's guests so far.
+    spent: Duration,
 }
 
 /// Looks for the account that a request proves to be about, over all plugins that recognise it.
 pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Refused> {
     let directory = app.store.directory();
     let mut reason = "unrecognised";
+    let input = input_of(&request);
     for generation in app.plugins.serving().into_iter().filter(|generation| generation.reads_webhooks()) {
-        let mut guest = fresh(&generation)?;
+        // One that is out must not keep the others from it.
+        let Ok(mut guest) = fresh(app, &generation, &input) else { continue };
         // A plugin that fails at recognising must not keep the others from it.
         let Ok(Some(identity)) = guest.identify(&request) else { continue };
         let provider = &generation.describe().name;
         for configuration in candidates(&directory, &generation, provider, &identity) {
-            match proven(app, &mut guest, &configuration, &request).await? {
-                Ok((account, replay_key)) => {
-                    return genuine(app, guest, account, configuration, directory, request, replay_key).await;
-                }
+            match proven(app, &mut guest, &configuration, &request, &input).await? {
+                Ok(held) => return genuine(app, guest, held, configuration, directory, request, input).await,
                 Err(why) => reason = why,
             }
         }
@@ -55,12 +62,14 @@ pub(crate) async fn prove(
     configuration: Arc<Configuration>,
     request: Request,
 ) -> Result<Genuine, Refused> {
-    let mut guest = fresh(generation)?;
-    match proven(app, &mut guest, &configuration, &request).await? {
-        Ok((account, replay_key)) => {
-            genuine(app, guest, account, configuration, app.store.directory(), request, replay_key).await
+    let input = input_of(&request);
+    let mut guest = fresh(app, generation, &input)?;
+    match proven(app, &mut guest, &configuration, &request, &input).await? {
+        Ok(held) => genuine(app, guest, held, configuration, app.store.directory(), request, input).await,
+        Err(why) => {
+            generation.refused();
+            Err(Refused::NotGenuine(why))
         }
-        Err(why) => Err(Refused::NotGenuine(why)),
     }
 }
 
@@ -71,19 +80,44 @@ impl Genuine {
     }
 
     /// What it says.
-    pub(crate) fn read(&mut self, hook: &str) -> Result<Vec<Event>, Refused> {
-        match self.guest.read(&self.account, &self.request, hook) {
-            Ok(Ok(events)) => Ok(events),
+    pub(crate) fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
+        let began = Instant::now();
+        let read = self.guest.read(&self.account, &self.request, hook);
+        self.spent += began.elapsed();
+        match read {
+            Ok(Ok(events)) => {
+                let generation = self.guest.generation();
+                app.rollout.breaker().did_well(generation.digest());
+                generation.answered(u64::try_from(self.spent.as_micros()).unwrap_or(u64::MAX));
+                if !self.repeated {
+                    app.rollout.saw(generation, hook, || Sample {
+                        account: self.account.clone(),
+                        request: self.request.clone(),
+                        hook: hook.to_owned(),
+                        at: self.proved_at,
+                    });
+                }
+                tracing::trace!(hook, events = kinds(&events), "a webhook was read");
+                Ok(events)
+            }
             Ok(Err(fault)) => Err(Refused::Malformed(told(&fault))),
-            Err(error) => Err(Refused::Plugin(error.to_string())),
+            Err(error) => Err(failed(app, self.guest.generation(), &self.input, &error)),
         }
     }
 
+    /// Goes on with another build of the plugin: the one that the call begins on.
+    pub(crate) fn switch(&mut self, app: &App, generation: &Arc<Generation>) -> Result<(), Refused> {
+        if generation.digest() != self.guest.generation().digest() {
+            self.guest = fresh(app, generation, &self.input)?;
+        }
+        Ok(())
+    }
+
     /// How this provider writes an answer. A guest that failed gets one more try in a fresh store.
-    pub(crate) fn reply(&mut self, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
+    pub(crate) fn reply(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
         let written = match self.guest.reply(&self.account, call, action) {
             Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
-                self.guest = fresh(&Arc::clone(self.guest.generation()))?;
+                self.guest = fresh(app, &Arc::clone(self.guest.generation()), &self.input)?;
                 self.guest.reply(&self.account, call, action)
             }
             written => written,
@@ -91,7 +125,7 @@ impl Genuine {
         match written {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(fault)) => Err(Refused::Plugin(told(&fault))),
-            Err(error) => Err(Refused::Plugin(error.to_string())),
+            Err(error) => Err(failed(app, self.guest.generation(), &self.input, &error)),
         }
     }
 
@@ -103,8 +137,31 @@ impl Genuine {
     }
 }
 
+/// What an input is remembered by: all that a plugin reads of it but its headers, which differ with every try.
+fn input_of(request: &Request) -> [u8; 32] {
+    let path = request.url.split_once("/api/").map_or(request.url.as_str(), |(_, path)| path);
+    crate::token::digest([request.method.as_bytes(), b" ", path.as_bytes(), b"\n", &request.body].concat())
+}
+
+/// A plugin failed at an input.
+fn failed(app: &App, generation: &Generation, input: &[u8; 32], error: &GuestError) -> Refused {
+    if app.rollout.breaker().failed(generation.digest(), input, Instant::now()) {
+        let plugin = &generation.describe().name;
+        tracing::error!(plugin, digest = generation.digest(), "a plugin keeps failing and is taken out for a while");
+    }
+    Refused::Plugin(error.to_string())
+}
+
 /// A fresh store for this webhook.
-fn fresh(generation: &Arc<Generation>) -> Result<WebhookGuest, Refused> {
+fn fresh(app: &App, generation: &Arc<Generation>, input: &[u8; 32]) -> Result<WebhookGuest, Refused> {
+    match app.rollout.breaker().leave(generation.digest(), input, Instant::now()) {
+        Leave::Yes => {}
+        Leave::Out(left) => {
+            let seconds = left.as_secs().max(1);
+            return Err(Refused::Unavailable(format!("the plugin keeps failing and is out for {seconds} s")));
+        }
+        Leave::Quarantined => return Err(Refused::Quarantined),
+    }
     generation.webhooks().map_err(|error| match error {
         GuestError::NoInstance(reason) => Refused::Unavailable(reason),
         error => Refused::Plugin(error.to_string()),
@@ -132,21 +189,32 @@ fn candidates(
         .collect()
 }
 
-type Proven = Result<(Account, Option<String>), &'static str>;
+/// What a proof that held brings along.
+struct Held {
+    account: Account,
+    replay_key: Option<String>,
+    at: u64,
+    spent: Duration,
+}
+
+type Proven = Result<Held, &'static str>;
 
 async fn proven(
     app: &App,
     guest: &mut WebhookGuest,
     configuration: &Arc<Configuration>,
     request: &Request,
+    input: &[u8; 32],
 ) -> Result<Proven, Refused> {
     let account = account_of(configuration);
-    let now = now_for_guests();
-    let proof = match guest.authenticate(&account, request, now) {
+    let (now, began) = (now_for_guests(), Instant::now());
+    let authenticated = guest.authenticate(&account, request, now);
+    let spent = began.elapsed();
+    let proof = match authenticated {
         Ok(Ok(proof)) => proof,
         Ok(Err(Disproof::Unsigned)) => return Ok(Err("unsigned")),
         Ok(Err(Disproof::Malformed(_) | Disproof::Other(_))) => return Ok(Err("malformed")),
-        Err(error) => return Err(Refused::Plugin(error.to_string())),
+        Err(error) => return Err(failed(app, guest.generation(), input, &error)),
     };
     let secret = |name: &str| configuration.secrets.get(name).map(|secret| secret.expose());
     // Secrets that were replaced prove webhooks until their time is over.
@@ -163,8 +231,8 @@ async fn proven(
     if proof.signed_at.is_some_and(|signed| stale(signed, now, window)) {
         return Ok(Err("stale"));
     }
-    let key = proof.replay_key.map(|key| format!("{}:{key}", configuration.id));
-    Ok(Ok((account, key)))
+    let replay_key = proof.replay_key.map(|key| format!("{}:{key}", configuration.id));
+    Ok(Ok(Held { account, replay_key, at: now, spent }))
 }
 
 fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
@@ -174,12 +242,13 @@ fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
 async fn genuine(
     app: &App,
     guest: WebhookGuest,
-    account: Account,
+    held: Held,
     configuration: Arc<Configuration>,
     directory: Arc<Directory>,
     request: Request,
-    replay_key: Option<String>,
+    input: [u8; 32],
 ) -> Result<Genuine, Refused> {
+    let Held { account, replay_key, at: proved_at, spent } = held;
     let repeated = match &replay_key {
         None => false,
         Some(key) => {
@@ -187,7 +256,7 @@ async fn genuine(
             !first.map_err(|error| Refused::Unavailable(error.to_string()))?
         }
     };
-    Ok(Genuine { guest, account, configuration, directory, request, replay_key, repeated })
+    Ok(Genuine { guest, account, configuration, directory, request, replay_key, repeated, input, proved_at, spent })
 }
 
 /// A fault as an operator reads it; what the provider sent is not repeated.

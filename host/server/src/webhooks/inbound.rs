@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use http::header;
+use jackfield_plugins::Generation;
 use jackfield_plugins::types::{Action, Event, Incoming, Request};
 
 use super::genuine::{self, Genuine};
@@ -28,17 +30,25 @@ pub(crate) async fn of(app: &App, configuration: &str, request: Request) -> Resu
     let configuration = known.ok_or(Refused::NotGenuine("unrecognised"))?;
     let serving = app.plugins.current(&configuration.provider);
     let generation = serving.ok_or_else(|| Refused::Unavailable("its plugin is not loaded".to_owned()))?;
-    let genuine = genuine::prove(app, &generation, configuration, request).await?;
-    events(app, genuine).await
+    let proved = genuine::prove(app, &generation, configuration, request).await;
+    // An input that made the plugin fail twice is answered all the same, and costs no instance.
+    if matches!(&proved, Err(Refused::Quarantined))
+        && let Some(response) = fallback(&generation)
+    {
+        return Ok(response);
+    }
+    events(app, proved?).await
 }
 
 async fn events(app: &App, mut genuine: Genuine) -> Result<Response, Refused> {
-    let outcome = match genuine.read(HOOK) {
+    let outcome = match genuine.read(app, HOOK) {
         Ok(events) => act(app, &mut genuine, events).await,
         // The caller is on the line: a plugin that cannot read may still be able to speak.
-        Err(Refused::Plugin(reason)) => speak(&mut genuine, "An application error has occurred. Goodbye.")
-            .inspect(|_| tracing::error!(reason, "a plugin failed at an inbound call"))
-            .map_err(|_| Refused::Plugin(reason.clone())),
+        Err(Refused::Plugin(reason)) => {
+            tracing::error!(reason, "a plugin failed at an inbound call");
+            speak(app, &mut genuine, "An application error has occurred. Goodbye.")
+                .or_else(|_| fallback(genuine.generation()).ok_or(Refused::Plugin(reason)))
+        }
         Err(refused) => Err(refused),
     };
     if outcome.is_err() {
@@ -69,24 +79,34 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
     app.metrics.webhook(WebhookOutcome::Accepted);
     match answer {
         Some(answer) => Ok(answer),
-        None => answer::checked(genuine.reply(None, &Action::Acknowledge)?),
+        None => answer::checked(genuine.reply(app, None, &Action::Acknowledge)?),
     }
 }
 
 async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<Response, Refused> {
-    let generation = Arc::clone(genuine.generation());
+    // The build that the call begins on: all of its life it stays with it.
+    let generation = app.rollout.pick(genuine.generation(), &incoming.provider_id);
+    genuine.switch(app, &generation)?;
     let configuration = Arc::clone(&genuine.configuration);
     let admitted = answering::admit(app, &generation, &configuration, &genuine.directory, &incoming).await;
     let told = admitted.map_err(|why| Refused::Unavailable(why.to_string()))?;
     if answering::by_command(&generation) {
         let provider = app.calls.provider_of(generation, configuration);
         answering::command(app, provider, told, answering::caller(&incoming));
-        return answer::checked(genuine.reply(None, &Action::Acknowledge)?);
+        return answer::checked(genuine.reply(app, None, &Action::Acknowledge)?);
     }
     let call = told.call.as_ref().map(guest_call);
-    answer::checked(genuine.reply(call.as_ref(), &told.action)?)
+    answer::checked(genuine.reply(app, call.as_ref(), &told.action)?)
 }
 
-fn speak(genuine: &mut Genuine, sentence: &str) -> Result<Response, Refused> {
-    answer::checked(genuine.reply(None, &answering::say(sentence))?)
+/// The document that the plugin declared for the time when it cannot answer itself.
+fn fallback(generation: &Generation) -> Option<Response> {
+    let extra = &generation.describe().extra;
+    let of = |name: &str| extra.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let response = Response::builder().header(header::CONTENT_TYPE, of("fallback-type")?);
+    response.body(of("fallback-body")?.into()).ok()
+}
+
+fn speak(app: &App, genuine: &mut Genuine, sentence: &str) -> Result<Response, Refused> {
+    answer::checked(genuine.reply(app, None, &answering::say(sentence))?)
 }

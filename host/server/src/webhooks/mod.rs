@@ -54,6 +54,8 @@ pub(crate) enum Refused {
     Malformed(String),
     /// The plugin failed. Its fault, not the sender's.
     Plugin(String),
+    /// This very input made the plugin fail twice: it is not asked again.
+    Quarantined,
     /// Not now: the sender should come again.
     Unavailable(String),
 }
@@ -117,6 +119,9 @@ fn refuse(app: &App, refused: &Refused) -> Response {
         }
         Refused::Plugin(reason) => {
             tracing::error!(reason, "a plugin failed at a webhook");
+            (StatusCode::BAD_GATEWAY, WebhookOutcome::PluginFault, "the provider's plugin failed\n")
+        }
+        Refused::Quarantined => {
             (StatusCode::BAD_GATEWAY, WebhookOutcome::PluginFault, "the provider's plugin failed\n")
         }
         Refused::Unavailable(reason) => {

@@ -1,0 +1,26 @@
+//! Requests of an operator's tool to the operator's own host.
+
+use std::time::Duration;
+
+use crate::client::{Egress, EgressError, EgressSettings, class};
+
+/// An upload is checked, compiled and replayed before it is answered.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Puts a body somewhere below the host's API, with a token. Returns the status and what was answered.
+///
+/// # Errors
+/// When the host cannot be reached.
+pub async fn put_to_host(
+    url: &str,
+    token: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> Result<(u16, String), EgressError> {
+    let client = Egress::new(EgressSettings::default())?.operators()?;
+    let request = client.put(url).bearer_auth(token).header("content-type", content_type).body(body);
+    let answer = request.timeout(PATIENCE).send().await.map_err(|error| class(&error))?;
+    let status = answer.status().as_u16();
+    let text = answer.text().await.map_err(|error| class(&error))?;
+    Ok((status, text))
+}

@@ -1,0 +1,156 @@
+//! Keeps a build that keeps failing from being asked, and inputs that made it fail twice from being given to it again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// So many faults within such a time take a build out; then one webhook in a while is let through to see whether it does
+/// better.
+const FAULTS: usize = 20;
+const WITHIN: Duration = Duration::from_secs(10);
+const OUT: Duration = Duration::from_secs(15);
+/// An input that failed so often is not tried again.
+const TWICE: u8 = 2;
+/// Inputs that are remembered for one build.
+const INPUTS: usize = 1_000;
+
+/// May a build be asked?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Yes,
+    /// It is out, for so long.
+    Out(Duration),
+    /// This very input made it fail twice.
+    Quarantined,
+}
+
+/// What is remembered of each build, by digest.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker(Mutex<HashMap<String, Record>>);
+
+#[derive(Debug, Default)]
+struct Record {
+    faults: VecDeque<Instant>,
+    out_until: Option<Instant>,
+    /// How often an input failed, by its digest.
+    inputs: HashMap<[u8; 32], u8>,
+    quarantined: u64,
+}
+
+impl Breaker {
+    /// Asked before an input is given to a build.
+    pub(crate) fn leave(&self, digest: &str, input: &[u8; 32], now: Instant) -> Leave {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(record) = records.get_mut(digest) else { return Leave::Yes };
+        if record.inputs.get(input).is_some_and(|times| *times >= TWICE) {
+            record.quarantined += 1;
+            return Leave::Quarantined;
+        }
+        match record.out_until {
+            Some(until) if until > now => Leave::Out(until - now),
+            Some(_) => {
+                // This one is let through; the others wait for what becomes of it.
+                record.out_until = Some(now + OUT);
+                Leave::Yes
+            }
+            None => Leave::Yes,
+        }
+    }
+
+    /// The build failed at an input. True when that takes it out.
+    pub(crate) fn failed(&self, digest: &str, input: &[u8; 32], now: Instant) -> bool {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = records.entry(digest.to_owned()).or_default();
+        if record.inputs.len() < INPUTS || record.inputs.contains_key(input) {
+            let times = record.inputs.entry(*input).or_default();
+            *times = times.saturating_add(1);
+        }
+        record.faults.push_back(now);
+        while record.faults.front().is_some_and(|at| now.duration_since(*at) > WITHIN) {
+            record.faults.pop_front();
+        }
+        let goes_out = record.faults.len() >= FAULTS && record.out_until.is_none_or(|until| until <= now);
+        if goes_out {
+            record.out_until = Some(now + OUT);
+        }
+        goes_out
+    }
+
+    /// The build did well: it is in again.
+    pub(crate) fn did_well(&self, digest: &str) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(record) = records.get_mut(digest).filter(|record| record.out_until.is_some()) {
+            record.out_until = None;
+            record.faults.clear();
+        }
+    }
+
+    /// An operator lets a build in again, and its inputs.
+    pub(crate) fn release(&self, digest: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+    }
+
+    /// For people.
+    pub(crate) fn shown(&self, digest: &str, now: Instant) -> Value {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = records.get(digest);
+        let out = record.and_then(|record| record.out_until).filter(|until| *until > now);
+        let inputs = record.map_or(0, |record| record.inputs.values().filter(|times| **times >= TWICE).count());
+        json!({
+            "state": if out.is_some() { "out" } else { "in" },
+            "quarantined_inputs": inputs,
+            "quarantined_webhooks": record.map_or(0, |record| record.quarantined),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [u8; 32] = [0; 32];
+
+    #[test]
+    fn a_build_that_keeps_failing_is_out_until_one_input_succeeds() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        let mut out = 0;
+        for index in 0..20u8 {
+            assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
+            out += usize::from(breaker.failed("d", &[index + 1; 32], now));
+        }
+        assert_eq!(out, 1, "told once");
+        assert!(matches!(breaker.leave("d", &GOOD, now), Leave::Out(_)));
+        assert_eq!(breaker.leave("other", &GOOD, now), Leave::Yes);
+        let later = now + OUT + Duration::from_millis(1);
+        assert_eq!(breaker.leave("d", &GOOD, later), Leave::Yes, "one is let through");
+        assert!(matches!(breaker.leave("d", &GOOD, later), Leave::Out(_)), "and no other");
+        breaker.did_well("d");
+        assert_eq!(breaker.leave("d", &GOOD, later), Leave::Yes);
+    }
+
+    #[test]
+    fn an_input_that_failed_twice_is_not_tried_again_until_it_is_released() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        let bad = [7; 32];
+        for _ in 0..2 {
+            assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
+            breaker.failed("d", &bad, now);
+        }
+        assert_eq!(breaker.leave("d", &bad, now), Leave::Quarantined);
+        assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
+        assert_eq!(breaker.shown("d", now)["quarantined_inputs"], 1);
+        breaker.release("d");
+        assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
+    }
+
+    #[test]
+    fn faults_that_are_long_ago_do_not_count() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        for index in 0..60u8 {
+            let at = now + Duration::from_secs(u64::from(index));
+            assert!(!breaker.failed("d", &[index; 32], at));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! How a build comes into service, is tried, and goes back by itself.
+
+use std::time::Duration;
+
+use jackfield_tests::carrier::Webhook;
+use jackfield_tests::hostile::{Export, Hostile, Misdeed};
+use jackfield_tests::place;
+use serde_json::{Value, json};
+
+use crate::world::{World, frames, speak_and_hear};
+
+async fn quick() -> World {
+    World::with(|options| options.with_settings("[rollout]\nbake_seconds = 2\n")).await
+}
+
+async fn rollouts(world: &World, plugin: &str) -> Vec<Value> {
+    let page = world.api.get(&format!("plugins/{plugin}/rollouts")).await.unwrap().expect(200).unwrap();
+    page["items"].as_array().unwrap().clone()
+}
+
+/// Waits until the newest rollout stands so.
+async fn stands(world: &World, plugin: &str, state: &str) -> Value {
+    let mut newest = Value::Null;
+    for _ in 0..400 {
+        newest = rollouts(world, plugin).await.into_iter().next().unwrap_or(Value::Null);
+        if newest["state"] == state {
+            return newest;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("waited for {state}: {newest:#}\n{}", world.host.output());
+}
+
+/// A provider whose plugin is made here, with an account. Returns its webhook URL.
+async fn made(world: &World, export: Export, misdeed: Misdeed) -> String {
+    let bytes = Hostile::new("made", export, misdeed).build().unwrap();
+    world.api.put_plugin("made", bytes).await.unwrap().expect(200).unwrap();
+    let account = json!({ "name": "made", "provider": "made", "fields": {} });
+    let id = world.api.create("telephony/configurations", &account).await.unwrap();
+    format!("https://gw.example.net/api/v1/telephony/inbound/{id}")
+}
+
+async fn post(world: &World, url: &str, word: &str) -> u16 {
+    let webhook = Webhook::new(url, vec![("word".to_owned(), word.to_owned())]);
+    world.carrier.post(&webhook).await.unwrap().status
+}
+
+async fn digest(world: &World, plugin: &str) -> Value {
+    world.api.get(&format!("plugins/{plugin}")).await.unwrap().expect(200).unwrap()["digest"].clone()
+}
+
+#[tokio::test]
+async fn a_promotion_is_recorded_with_its_stages_and_bakes() {
+    let world = quick().await;
+    let (_, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    let old = world.generation().await;
+    let begun = world.api.put_plugin("twilio", place::plugin("twilio-next").unwrap()).await.unwrap();
+    let begun = begun.expect(200).unwrap();
+    let stages: Vec<&str> =
+        begun["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    let wanted = ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "accounts", "replay"];
+    assert_eq!(stages, [&wanted[..], &["promote"]].concat());
+    let replay = begun["stages"][8]["detail"].as_str().unwrap();
+    assert!(replay.contains("recorded webhooks are read the same"), "{replay}");
+    let record = stands(&world, "twilio", "serving").await;
+    assert_eq!((record["id"].clone(), record["previous"].clone()), (begun["rollout"].clone(), json!(old)));
+    assert!(record["figures"]["bake"]["new"].is_object(), "{record:#}");
+}
+
+#[tokio::test]
+async fn a_build_that_fails_at_what_the_old_one_reads_is_refused_by_the_replay() {
+    let world = quick().await;
+    let url = made(&world, Export::Check, Misdeed::Nothing).await;
+    assert_eq!(post(&world, &url, "one").await / 100, 2);
+    let good = digest(&world, "made").await;
+    let bad = Hostile::new("made", Export::Read, Misdeed::Trap).build().unwrap();
+    let refused = world.api.put_plugin("made", bad).await.unwrap();
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert_eq!(refused.json().unwrap()["stage"], "replay");
+    assert_eq!(digest(&world, "made").await, good);
+    assert_eq!(stands(&world, "made", "refused").await["digest"].as_str().map(str::len), Some(64));
+    assert_eq!(post(&world, &url, "two").await / 100, 2);
+}
+
+#[tokio::test]
+async fn a_build_that_fails_in_its_bake_goes_back_by_itself_and_the_breaker_knows_bad_inputs() {
+    let world = World::with(|options| options.with_settings("[rollout]\nbake_seconds = 30\nbake_faults = 4\n")).await;
+    let url = made(&world, Export::Check, Misdeed::Nothing).await;
+    let good = digest(&world, "made").await;
+    // Nothing was recorded yet: there is nothing to replay, and what is wrong shows in service.
+    let bad = Hostile::new("made", Export::Authenticate, Misdeed::Trap).build().unwrap();
+    world.api.put_plugin("made", bad).await.unwrap().expect(200).unwrap();
+    for _ in 0..3 {
+        assert_eq!(post(&world, &url, "the same").await, 502);
+    }
+    let plugin = world.api.get("plugins/made").await.unwrap().json().unwrap();
+    assert_eq!(plugin["generations"][0]["traps"], 2, "the third was not given to it: {plugin:#}");
+    assert_eq!(plugin["breaker"]["quarantined_inputs"], 1);
+    world.api.post("plugins/made/release", &json!({})).await.unwrap().expect(200).unwrap();
+    for word in ["a", "b", "c"] {
+        post(&world, &url, word).await;
+    }
+    let record = stands(&world, "made", "rolled-back").await;
+    assert!(record["reason"].as_str().unwrap().contains("failed"), "{record:#}");
+    assert_eq!(digest(&world, "made").await, good);
+    assert_eq!(post(&world, &url, "again").await / 100, 2);
+}
+
+#[tokio::test]
+async fn a_shadow_sees_copies_and_touches_nothing_and_one_that_fails_is_aborted() {
+    let world = quick().await;
+    let url = made(&world, Export::Check, Misdeed::Nothing).await;
+    let good = digest(&world, "made").await;
+    let bad = Hostile::new("made", Export::Read, Misdeed::Trap).build().unwrap();
+    let path = "plugins/made?shadow=60s";
+    let begun = world.api.send("PUT", path, "application/wasm", bad.clone()).await.unwrap().expect(200).unwrap();
+    assert_eq!(begun["state"], "shadow");
+    let busy = world.api.send("PUT", path, "application/wasm", bad).await.unwrap();
+    assert_eq!(busy.status, 409, "{}", busy.text());
+    assert_eq!(digest(&world, "made").await, good);
+    assert_eq!(post(&world, &url, "one").await / 100, 2, "callers notice nothing");
+    let record = stands(&world, "made", "aborted").await;
+    assert_eq!(record["figures"]["shadow"]["failed"], 1, "{record:#}");
+    assert_eq!(digest(&world, "made").await, good);
+}
+
+#[tokio::test]
+async fn a_canary_takes_its_share_of_new_calls_and_then_serves() {
+    let world = quick().await;
+    let old = world.generation().await;
+    let path = "plugins/twilio?shadow=1s&canary=100%25&canary_for=4s";
+    let bytes = place::plugin("twilio-next").unwrap();
+    let begun = world.api.send("PUT", path, "application/wasm", bytes).await.unwrap().expect(200).unwrap();
+    let new = begun["digest"].as_str().unwrap().to_owned();
+    let (before, mut first) = world.call_in().await;
+    stands(&world, "twilio", "canary").await;
+    assert_eq!(world.generation().await, old, "the pointer has not moved");
+    let (during, mut second) = world.call_in().await;
+    speak_and_hear(&mut second, &frames(10)).await;
+    speak_and_hear(&mut first, &frames(10)).await;
+    assert_eq!(world.api.call_of(&before.sid).await.unwrap()["generation"], old.as_str());
+    assert_eq!(world.api.call_of(&during.sid).await.unwrap()["generation"], new.as_str());
+    let record = stands(&world, "twilio", "serving").await;
+    assert_eq!(world.generation().await, new);
+    assert_eq!(record["figures"]["canary"]["calls"], 1, "{record:#}");
+    speak_and_hear(&mut first, &frames(5)).await;
+}
+
+#[tokio::test]
+async fn a_trial_can_be_aborted_and_nonsense_is_refused() {
+    let world = quick().await;
+    let old = world.generation().await;
+    let next = || place::plugin("twilio-next").unwrap();
+    for odd in ["shadow=soon", "canary=0%25", "canary=101%25", "shadow=99999h", "colour=red"] {
+        let answer = world.api.send("PUT", &format!("plugins/twilio?{odd}"), "application/wasm", next()).await.unwrap();
+        assert_eq!(answer.status, 400, "{odd}: {}", answer.text());
+    }
+    world.api.send("PUT", "plugins/twilio?shadow=1h", "application/wasm", next()).await.unwrap().expect(200).unwrap();
+    world.api.post("plugins/twilio/abort", &json!({})).await.unwrap().expect(200).unwrap();
+    assert_eq!(stands(&world, "twilio", "aborted").await["reason"], "it was aborted");
+    assert_eq!(world.generation().await, old);
+    assert_eq!(world.api.post("plugins/twilio/abort", &json!({})).await.unwrap().status, 404);
+}
