@@ -195,7 +195,7 @@ impl Running {
         match word {
             Whisper::Hold(on) => self.session.hold(now, on),
             Whisper::Transfer { state, reason } => {
-                self.link.send(ToAgent::Transfer { state: state.to_owned(), reason })
+                self.link.send(ToAgent::Transfer { state: state.to_owned(), reason });
             }
         }
     }

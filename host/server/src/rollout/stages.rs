@@ -112,13 +112,8 @@ impl Rollout {
         let mut stages = candidate.stages().to_vec();
         let new = Arc::clone(candidate.generation());
         if let Some(old) = self.host.current(name).filter(|old| old.digest() != new.digest()) {
-            let looks: [(&'static str, &dyn Fn() -> Result<String, String>); 2] = [
-                ("accounts", &|| self.accounts_agree(&old, &new)),
-                ("replay", &|| self.desk.samples.replay(name, &old, &new).verdict()),
-            ];
-            for (stage, look) in looks {
-                pass(&mut stages, stage, look)?;
-            }
+            pass(&mut stages, "accounts", || self.accounts_agree(&old, &new))?;
+            pass(&mut stages, "replay", || self.desk.samples.replay(name, &old, &new).verdict())?;
         }
         Ok((candidate, stages))
     }
@@ -305,7 +300,7 @@ impl Rollout {
 fn pass(
     stages: &mut Vec<StageReport>,
     stage: &'static str,
-    look: &dyn Fn() -> Result<String, String>,
+    look: impl FnOnce() -> Result<String, String>,
 ) -> Result<(), Refusal> {
     let began = Instant::now();
     let outcome = look();
