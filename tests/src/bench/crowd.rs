@@ -52,10 +52,20 @@ impl Crowd {
         Leg::inbound(&format!("+1415{index:07}"), NUMBER)
     }
 
+    /// Puts one call through.
+    pub(super) async fn put_one_through(&self, index: usize) -> Result<LoadStream> {
+        put_through(&self.carrier, &Self::leg(index)).await
+    }
+
     /// Puts so many calls through, a few at a time.
     pub(super) async fn put_through(&self, calls: usize) -> Result<Vec<LoadStream>> {
+        self.put_through_from(0, calls).await
+    }
+
+    /// The same, where callers before `first` have called already.
+    pub(super) async fn put_through_from(&self, first: usize, calls: usize) -> Result<Vec<LoadStream>> {
         let (mut opening, mut open) = (JoinSet::new(), Vec::with_capacity(calls));
-        for index in 0..calls {
+        for index in first..first + calls {
             if opening.len() >= 16
                 && let Some(stream) = opening.join_next().await
             {

@@ -10,6 +10,7 @@ mod lists;
 mod load;
 mod memory;
 mod process;
+mod soak;
 mod sockets;
 mod start;
 mod swap;
@@ -21,8 +22,10 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 12] =
-    ["all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter", "lists"];
+pub const NAMES: [&str; 14] = [
+    "all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter", "lists",
+    "soak", "swaps",
+];
 
 /// Runs one part or all, and prints the table.
 pub fn run(name: &str) -> Result<()> {
@@ -59,6 +62,13 @@ pub fn run(name: &str) -> Result<()> {
         }
         if wants("jitter") {
             jitter::measure(&mut table).await?;
+        }
+        // An hour: only when it is asked for.
+        if name == "soak" {
+            soak::measure(&mut table).await?;
+        }
+        if name == "swaps" {
+            swap::measure_many(&mut table).await?;
         }
         if wants("calls") {
             calls::measure(&mut table).await?;

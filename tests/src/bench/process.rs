@@ -15,6 +15,24 @@ pub(super) fn cpu(pid: u32) -> Result<Duration> {
     Ok(Duration::from_micros(used * 1_000_000 / a_second.max(1)))
 }
 
+/// Descriptors that are open.
+pub(super) fn descriptors(pid: u32) -> Result<u64> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).context("the process is gone")?;
+    Ok(u64::try_from(open.count())?)
+}
+
+/// Mappings of its memory.
+pub(super) fn maps(pid: u32) -> Result<u64> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).context("the process is gone")?;
+    Ok(u64::try_from(maps.lines().count())?)
+}
+
+/// Threads.
+pub(super) fn threads(pid: u32) -> Result<u64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")?;
+    Ok(u64::try_from(threads.count())?)
+}
+
 /// Resident memory in KiB.
 pub(super) fn resident(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;

@@ -1,0 +1,76 @@
+//! Calls that come and go for an hour: what does the host keep of them?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+
+use super::crowd::Crowd;
+use super::process;
+use super::table::{Limit, Table};
+
+/// Calls at once, each of so many frames.
+const CALLS: usize = 40;
+const FRAMES: usize = 1_000;
+const EVERY: Duration = Duration::from_secs(10);
+/// For how long, in minutes, where nobody says otherwise.
+const MINUTES: u64 = 60;
+const VARIABLE: &str = "JACKFIELD_SOAK_MINUTES";
+
+pub(super) async fn measure(table: &mut Table) -> Result<()> {
+    let minutes = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(MINUTES);
+    let lasting = Duration::from_secs(minutes * 60);
+    let crowd = Arc::new(Crowd::gather().await?);
+    let (next, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (began, mut callers) = (Instant::now(), JoinSet::new());
+    for _ in 0..CALLS {
+        let (crowd, next, ended) = (Arc::clone(&crowd), Arc::clone(&next), Arc::clone(&ended));
+        callers.spawn(async move {
+            let mut lost = 0;
+            while began.elapsed() < lasting {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let stream = crowd.put_one_through(index).await?;
+                let tally = stream.speak(Instant::now(), FRAMES, 0).await?;
+                lost += tally.sent.saturating_sub(tally.heard);
+                ended.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(lost)
+        });
+    }
+    let mut samples = Vec::new();
+    while began.elapsed() < lasting {
+        tokio::time::sleep(EVERY).await;
+        let pid = crowd.host.pid();
+        samples.push((began.elapsed().as_secs_f64() / 3_600.0, process::resident(pid)?, process::descriptors(pid)?));
+    }
+    let mut lost = 0;
+    while let Some(done) = callers.join_next().await {
+        lost += done??;
+    }
+    // What the first calls touch stays touched.
+    let settled = &samples[samples.len() / 5..];
+    let memory = slope(settled.iter().map(|(at, resident, _)| (*at, count(*resident) / 1_024.0)));
+    let descriptors = slope(settled.iter().map(|(at, _, open)| (*at, count(*open))));
+    let calls = count(u64::try_from(ended.load(Ordering::Relaxed))?);
+    table.told("soak, minutes", count(minutes), "");
+    table.told("soak, calls", calls, "");
+    table.told("soak, frames that did not come back, of each call", count(u64::try_from(lost)?) / calls.max(1.0), "");
+    table.held("soak, memory that an hour adds", memory, "MB", Limit::AtMost(8.0));
+    table.held("soak, descriptors that an hour adds", descriptors, "", Limit::AtMost(10.0));
+    Ok(())
+}
+
+/// By least squares.
+fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let size = count(u64::try_from(points.clone().count()).unwrap_or(u64::MAX));
+    let (x, y) = points.clone().fold((0.0, 0.0), |(x, y), (at, value)| (x + at / size, y + value / size));
+    let (up, down) =
+        points.fold((0.0, 0.0), |(up, down), (at, value)| (up + (at - x) * (value - y), down + (at - x) * (at - x)));
+    if down == 0.0 { 0.0 } else { up / down }
+}
+
+fn count(value: u64) -> f64 {
+    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
+}
