@@ -156,7 +156,7 @@ fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<Pl
     let program = PathBuf::from("/proc/self/exe");
     let program =
         if program.exists() { program } else { std::env::current_exe().map_err(|error| error.to_string())? };
-    Ok(host.compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
+    Ok(host.granting(settings.grants()).compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

@@ -10,6 +10,7 @@ use crate::cache::CompiledCache;
 use crate::compiler::{self, CompilerProcess};
 use crate::contract::{CONTRACT, Surface, Unfit};
 use crate::generation::{Capabilities, Generation};
+use crate::grants::Grants;
 use crate::guest;
 use crate::limits::{GuestLimits, GuestState};
 use crate::types::{FieldKind, Provider};
@@ -17,7 +18,7 @@ use crate::types::{FieldKind, Provider};
 /// One check that new bytes passed, or did not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StageReport {
-    /// `digest`, `size`, `contract`, `imports`, `compile`, `instantiate`, `describe`, `promote`.
+    /// `digest`, `size`, `contract`, `imports`, `compile`, `instantiate`, `describe`, `grants`, `promote`.
     pub stage: &'static str,
     /// False for the last of a refusal.
     pub ok: bool,
@@ -75,6 +76,7 @@ impl Stages {
 pub(crate) struct Checker<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) limits: &'a GuestLimits,
+    pub(crate) grants: &'a Grants,
     pub(crate) cache: Option<&'a CompiledCache>,
     pub(crate) compiler: Option<&'a CompilerProcess>,
 }
@@ -109,7 +111,9 @@ impl Checker<'_> {
         let capabilities = stages.pass("instantiate", began, self.instantiate(&component, &surface).await)?;
         let began = Instant::now();
         let provider = stages.pass("describe", began, self.describe(name, &capabilities))?;
-        let (engine, limits) = (self.engine.clone(), self.limits.clone());
+        let began = Instant::now();
+        let limits = stages.pass("grants", began, self.grant(&provider, &surface))?;
+        let engine = self.engine.clone();
         let generation = Generation::new(digest, source.to_owned(), loaded_at, provider, capabilities, engine, limits);
         Ok((generation, stages))
     }
@@ -163,6 +167,12 @@ impl Checker<'_> {
         sound(name, &provider)?;
         let detail = format!("{} {}", provider.display_name, provider.version);
         Ok((provider, detail))
+    }
+
+    fn grant(&self, provider: &Provider, surface: &Surface) -> Result<(GuestLimits, String), String> {
+        let grants = self.grants.of(&provider.name)?;
+        let detail = grants.cover(provider, surface)?;
+        Ok((grants.narrow(self.limits), detail))
     }
 
     fn store(&self) -> wasmtime::Store<GuestState> {

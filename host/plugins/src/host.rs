@@ -13,6 +13,7 @@ use crate::compiler::CompilerProcess;
 use crate::contract::CONTRACT;
 use crate::engine::{self, Pooling};
 use crate::generation::{Generation, GuestFaults};
+use crate::grants::Grants;
 use crate::limits::GuestLimits;
 
 /// Loads, checks, swaps and throws out plugins. Cheap to clone.
@@ -25,6 +26,7 @@ struct Inner {
     limits: GuestLimits,
     cache: Option<CompiledCache>,
     compiler: OnceLock<CompilerProcess>,
+    grants: OnceLock<Grants>,
     slots: ArcSwap<BTreeMap<String, Arc<Slot>>>,
     /// One promotion at a time; readers never wait for it.
     promoting: Mutex<()>,
@@ -99,8 +101,8 @@ impl PluginHost {
     pub fn new(limits: GuestLimits, pooling: Pooling, cache: Option<CompiledCache>) -> wasmtime::Result<Self> {
         let (engine, pooled) = engine::serving(&limits, pooling)?;
         let (slots, promoting) = (ArcSwap::default(), Mutex::new(()));
-        let compiler = OnceLock::new();
-        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, slots, promoting })))
+        let (compiler, grants) = (OnceLock::new(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, grants, slots, promoting })))
     }
 
     /// Components are compiled by this program from now on.
@@ -111,9 +113,18 @@ impl PluginHost {
         self
     }
 
+    /// Plugins may have no more than this from now on. Without it each may have what it describes.
+    #[must_use]
+    pub fn granting(self, grants: Grants) -> Self {
+        // Set once, before anything is admitted.
+        self.0.grants.set(grants).ok();
+        self
+    }
+
     fn checker(&self) -> Checker<'_> {
-        let Inner { engine, limits, cache, compiler, .. } = &*self.0;
-        Checker { engine, limits, cache: cache.as_ref(), compiler: compiler.get() }
+        let Inner { engine, limits, cache, compiler, grants, .. } = &*self.0;
+        let grants = grants.get_or_init(Grants::default);
+        Checker { engine, limits, grants, cache: cache.as_ref(), compiler: compiler.get() }
     }
 
     /// Are instances pooled?

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jackfield_egress::{self as egress, DialRequest, Egress, EgressError, Grant};
 use jackfield_plugins::types::{Authorization, Credential, Endpoint, HttpError, HttpRequest, HttpResponse, Provider};
-use jackfield_plugins::{GuestError, Outbound};
+use jackfield_plugins::{GuestError, Outbound, secrets_of};
 use jackfield_store::{Configuration, Secret};
 
 use crate::sign_ins::{Client, NoBearer, SignIns};
@@ -24,6 +24,8 @@ pub(crate) struct AccountOutbound {
     configuration: Arc<Configuration>,
     grants: Vec<Grant>,
     client: Option<Arc<Client>>,
+    /// Those that the plugin describes, and that admission held against what the operator grants.
+    secrets: Vec<String>,
 }
 
 /// A person's bearer that went with a request.
@@ -35,7 +37,8 @@ struct Spent {
 impl AccountOutbound {
     pub(crate) fn new(way: WayOut, configuration: Arc<Configuration>, provider: &Provider) -> Self {
         let client = Client::new(Arc::clone(&configuration), provider).map(Arc::new);
-        Self { way, grants: grants_of(provider, &configuration), configuration, client }
+        let secrets = secrets_of(provider).map(str::to_owned).collect();
+        Self { way, grants: grants_of(provider, &configuration), configuration, client, secrets }
     }
 
     async fn sent(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -142,6 +145,9 @@ impl AccountOutbound {
     }
 
     fn secret(&self, name: &str) -> Result<String, HttpError> {
+        if !self.secrets.iter().any(|described| described == name) {
+            return Err(HttpError::Denied(format!("the plugin describes no secret field `{name}`")));
+        }
         let secret = self.configuration.secrets.get(name);
         let missing = || HttpError::Denied(format!("the account has no secret `{name}`; fill that field in"));
         secret.map(|secret| secret.expose().to_owned()).ok_or_else(missing)

@@ -59,9 +59,9 @@ async fn a_promotion_is_recorded_with_its_stages_and_bakes() {
     let begun = begun.expect(200).unwrap();
     let stages: Vec<&str> =
         begun["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
-    let wanted = ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "accounts", "replay"];
-    assert_eq!(stages, [&wanted[..], &["promote"]].concat());
-    let replay = begun["stages"][8]["detail"].as_str().unwrap();
+    let wanted = ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "grants", "accounts"];
+    assert_eq!(stages, [&wanted[..], &["replay", "promote"]].concat());
+    let replay = begun["stages"][9]["detail"].as_str().unwrap();
     assert!(replay.contains("recorded webhooks are read the same"), "{replay}");
     let record = stands(&world, "twilio", "serving").await;
     assert_eq!((record["id"].clone(), record["previous"].clone()), (begun["rollout"].clone(), json!(old)));
@@ -161,4 +161,31 @@ async fn a_trial_can_be_aborted_and_nonsense_is_refused() {
     assert_eq!(stands(&world, "twilio", "aborted").await["reason"], "it was aborted");
     assert_eq!(world.generation().await, old);
     assert_eq!(world.api.post("plugins/twilio/abort", &json!({})).await.unwrap().status, 404);
+}
+
+#[tokio::test]
+async fn a_plugin_that_asks_for_more_than_the_operator_grants_is_not_admitted() {
+    let grants = "[plugins]\ngrants_required = true\n[plugins.grants.twilio]\nhosts = [\"*.twilio.com\"]\n\
+                  secrets = [\"auth_token\", \"auth_token_secondary\", \"webhook_shared_key\", \"api_key_secret\"]\n\
+                  [plugins.grants.vonage]\nhosts = []\n\
+                  [plugins.grants.plivo]\nsecrets = []\n[plugins.grants.made]\nmedia = false\n";
+    let world = World::with(|options| options.with_settings(grants)).await;
+    let (_, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    let listed = world.api.get("plugins").await.unwrap().expect(200).unwrap();
+    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|plugin| plugin["name"].clone()).collect();
+    assert_eq!(names, ["twilio"], "no other was granted what it asks for: {}", world.host.output());
+    let upload = async |name: &str, bytes: Vec<u8>| {
+        let refused = world.api.put_plugin(name, bytes).await.unwrap();
+        assert_eq!(refused.status, 422, "{name}: {}", refused.text());
+        let problem = refused.json().unwrap();
+        assert_eq!(problem["stage"], "grants", "{name}: {problem:#}");
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(upload("vonage", place::plugin("vonage").unwrap()).await.contains("the host `"));
+    assert!(upload("plivo", place::plugin("plivo").unwrap()).await.contains("the secret `auth_token`"));
+    assert!(upload("made", Hostile::harmless("made").build().unwrap()).await.contains("`media`"));
+    assert!(upload("other", Hostile::harmless("other").build().unwrap()).await.contains("grants_required"));
+    world.api.put_plugin("twilio", place::plugin("twilio-next").unwrap()).await.unwrap().expect(200).unwrap();
+    speak_and_hear(&mut stream, &frames(5)).await;
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jackfield_egress::{EgressSettings, Networks, ObjectStoreSettings};
-use jackfield_plugins::{GuestLimits, Pooling};
+use jackfield_plugins::{Grants, GuestLimits, PluginGrants, Pooling};
 use jackfield_server::{
     DrainSettings, Limits, MediaSettings, RolloutSettings, ServerSettings, SocketSettings, TrustedProxies,
 };
@@ -113,6 +113,8 @@ struct Plugins {
     result_bytes: usize,
     upload_bytes: usize,
     generations: usize,
+    grants: BTreeMap<String, PluginGrants>,
+    grants_required: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -287,6 +289,11 @@ impl Settings {
             PoolingSetting::Off => Pooling::Off,
         };
         (limits, pooling)
+    }
+
+    /// What plugins may have.
+    pub(crate) fn grants(&self) -> Grants {
+        Grants { plugins: self.plugins.grants.clone(), required: self.plugins.grants_required }
     }
 
     /// Media threads; 0 stands for one a core.

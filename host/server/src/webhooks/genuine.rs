@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
-use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof};
+use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof, secrets_of};
 use jackfield_store::{Configuration, Directory, Secret};
 
 use super::Refused;
@@ -216,11 +216,14 @@ async fn proven(
         Ok(Err(Disproof::Malformed(_) | Disproof::Other(_))) => return Ok(Err("malformed")),
         Err(error) => return Err(failed(app, guest.generation(), input, &error)),
     };
-    let secret = |name: &str| configuration.secrets.get(name).map(|secret| secret.expose());
+    // None but those that the plugin describes, and that admission held against its grants.
+    let provider = guest.generation().describe();
+    let described = |name: &str| secrets_of(provider).any(|described| described == name);
+    let secret = |name: &str| configuration.secrets.get(name).filter(|_| described(name)).map(|secret| secret.expose());
     // Secrets that were replaced prove webhooks until their time is over.
     let now_ms = i64::try_from(now).unwrap_or(i64::MAX);
     let live = |(_, until): &&(Secret, i64)| *until > now_ms;
-    let older = |name: &str| match configuration.previous.get(name).filter(live) {
+    let older = |name: &str| match configuration.previous.get(name).filter(live).filter(|_| described(name)) {
         Some((secret, _)) => Some(secret.expose()),
         None => secret(name),
     };
