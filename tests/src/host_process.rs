@@ -218,6 +218,13 @@ impl HostProcess {
         rustix::process::kill_process(pid, Signal::TERM).context("the host could not be signalled")
     }
 
+    /// Ends it where it stands (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Has it ended?
     pub fn ended(&mut self) -> Result<Option<i32>> {
         Ok(self.child.try_wait()?.map(|status| status.code().unwrap_or(-1)))

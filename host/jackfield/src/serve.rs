@@ -75,6 +75,9 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     let node = Node::new(id, shared.clone());
     let parts =
         wire(settings, Wires { shared, node, store, plugins, egress, server: Arc::new(server), admin, recordings })?;
+    if settings.redis_url().is_none() {
+        parts.rollout.end_interrupted().await.map_err(|error| error.to_string())?;
+    }
     parts.rollout.restore(STOCK).await.map_err(|error| error.to_string())?;
     let recovered = parts.calls.recover().await.map_err(|error| error.to_string())?;
     tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));

@@ -12,7 +12,7 @@ use crate::cache::CompiledCache;
 use crate::compiler::CompilerProcess;
 use crate::contract::CONTRACT;
 use crate::engine::{self, Pooling};
-use crate::generation::{Generation, GuestFaults};
+use crate::generation::{Generation, GuestCounts, GuestFaults};
 use crate::grants::Grants;
 use crate::limits::GuestLimits;
 
@@ -94,6 +94,12 @@ pub struct GenerationSummary {
     pub traps: u64,
     pub deadlines: u64,
     pub bad_results: u64,
+    /// Webhooks that it proved genuine.
+    pub webhooks: u64,
+    /// Webhooks that it did not.
+    pub refused: u64,
+    /// Microseconds in its guests, for webhooks that it proved genuine.
+    pub webhook_micros: u64,
 }
 
 impl PluginHost {
@@ -300,6 +306,7 @@ impl Slot {
 
 fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
     let GuestFaults { traps, deadlines, bad_results } = generation.faults();
+    let GuestCounts { webhooks, refused, micros } = generation.counts();
     GenerationSummary {
         digest: generation.digest().to_owned(),
         version: generation.describe().version.clone(),
@@ -310,6 +317,9 @@ fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
         traps,
         deadlines,
         bad_results,
+        webhooks,
+        refused,
+        webhook_micros: micros,
     }
 }
 

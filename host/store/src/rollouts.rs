@@ -37,6 +37,21 @@ impl Store {
         Ok(())
     }
 
+    /// Ends the records of rollouts that a host was at when it ended. `at` in Unix milliseconds.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn end_interrupted_rollouts(&self, at: i64) -> Result<(), StoreError> {
+        for (state, reason, left) in [
+            ("serving", "the host ended before its bake was over", "'baking'"),
+            ("aborted", "the host ended before it was through", "'checking', 'shadow', 'canary'"),
+        ] {
+            let sql = format!("UPDATE rollouts SET state = $1, reason = $2, updated_at = $3 WHERE state IN ({left})");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state).bind(reason).bind(at).execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
     /// A plugin's rollouts, newest first; at most a hundred.
     ///
     /// # Errors

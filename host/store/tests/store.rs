@@ -340,8 +340,16 @@ async fn a_rollout_is_written_down_as_it_goes_on(place: Place) {
     rollout.reason = Some("its guests failed".to_owned());
     rollout.figures = json!({ "faults": 7 });
     store.put_rollout(&rollout).await.unwrap();
-    assert_eq!(store.rollouts("twilio").await.unwrap(), [rollout]);
+    assert_eq!(store.rollouts("twilio").await.unwrap(), [rollout.clone()]);
     assert!(store.rollouts("plivo").await.unwrap().is_empty());
+    for (index, state) in ["canary", "baking"].into_iter().enumerate() {
+        let (id, state) = (format!("rol_z{index}"), state.to_owned());
+        store.put_rollout(&RolloutRecord { id, state, reason: None, ..rollout.clone() }).await.unwrap();
+    }
+    store.end_interrupted_rollouts(9).await.unwrap();
+    let ended = store.rollouts("twilio").await.unwrap();
+    let states: Vec<(&str, i64)> = ended.iter().map(|known| (known.state.as_str(), known.updated_at)).collect();
+    assert_eq!(states, [("serving", 9), ("aborted", 9), ("rolled-back", 1)]);
 }
 
 fn organization(name: &str) -> Organization {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jackfield_tests::carrier::Webhook;
+use jackfield_tests::host_process::HostOptions;
 use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 use jackfield_tests::place;
 use serde_json::{Value, json};
@@ -188,4 +189,80 @@ async fn a_plugin_that_asks_for_more_than_the_operator_grants_is_not_admitted() 
     assert!(upload("other", Hostile::harmless("other").build().unwrap()).await.contains("grants_required"));
     world.api.put_plugin("twilio", place::plugin("twilio-next").unwrap()).await.unwrap().expect(200).unwrap();
     speak_and_hear(&mut stream, &frames(5)).await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_killed_in_the_middle_of_a_rollout_comes_back_on_the_last_good_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut token = String::new();
+    let mut world = World::with(|options| {
+        let options = options.in_folder(folder.path());
+        token.clone_from(&options.admin_token);
+        options
+    })
+    .await;
+    let good = world.generation().await;
+    let next = place::plugin("twilio-next").unwrap();
+    let mut served = good.clone();
+    for (path, state) in [
+        ("plugins/twilio?shadow=60s", "shadow"),
+        ("plugins/twilio?canary=100%25&canary_for=60s", "canary"),
+        ("plugins/twilio", "baking"),
+    ] {
+        let begun = world.api.send("PUT", path, "application/wasm", next.clone()).await.unwrap().expect(200).unwrap();
+        stands(&world, "twilio", state).await;
+        if state == "baking" {
+            begun["digest"].as_str().unwrap().clone_into(&mut served);
+        }
+        world.host.kill().unwrap();
+        let mut options = HostOptions::new().unwrap().in_folder(folder.path()).with_twilio_at(world.rest.address);
+        options.admin_token.clone_from(&token);
+        world.host = options.start().unwrap();
+        world.api = world.host.api().unwrap();
+        world.carrier.gateway = world.host.gateway();
+        assert_eq!(world.generation().await, served, "killed at {state}");
+        let record = rollouts(&world, "twilio").await.remove(0);
+        let left = if state == "baking" { "serving" } else { "aborted" };
+        assert_eq!(record["state"], left, "{record:#}");
+        assert!(record["reason"].as_str().unwrap().contains("the host ended"), "{record:#}");
+        let (leg, mut stream) = world.call_in().await;
+        speak_and_hear(&mut stream, &frames(5)).await;
+        assert_eq!(world.api.call_of(&leg.sid).await.unwrap()["generation"], served.as_str());
+        stream.hang_up();
+    }
+}
+
+#[tokio::test]
+async fn killed_while_new_bytes_are_checked_the_old_build_serves_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut token = String::new();
+    let mut world = World::with(|options| {
+        let options = options.in_folder(folder.path());
+        token.clone_from(&options.admin_token);
+        options
+    })
+    .await;
+    let good = world.generation().await;
+    let plugin = place::plugin("twilio").unwrap();
+    // From the first checks, over compiling, to the moment of promotion.
+    for (number, pause) in [1u8, 2, 3, 4, 5].into_iter().zip([5u64, 40, 150, 300, 450]) {
+        // A custom section of an own name: the same plugin, in bytes that no cache knows.
+        let bytes = [&plugin[..], &[0, 6, 4], b"salt", &[number]].concat();
+        let api = world.host.api().unwrap();
+        let upload = tokio::spawn(async move { api.put_plugin("twilio", bytes).await.is_ok() });
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        world.host.kill().unwrap();
+        upload.await.unwrap();
+        let mut options = HostOptions::new().unwrap().in_folder(folder.path()).with_twilio_at(world.rest.address);
+        options.admin_token.clone_from(&token);
+        world.host = options.start().unwrap();
+        world.api = world.host.api().unwrap();
+        world.carrier.gateway = world.host.gateway();
+        let serving = world.generation().await;
+        let promoted = rollouts(&world, "twilio").await.into_iter().any(|record| record["digest"] == serving.as_str());
+        assert!(serving == good || promoted, "after {pause} ms");
+        let (_, mut stream) = world.call_in().await;
+        speak_and_hear(&mut stream, &frames(5)).await;
+        stream.hang_up();
+    }
 }

@@ -290,6 +290,21 @@ fn render_plugins(page: &mut Exposition, app: &App) {
     for (plugin, known) in generations() {
         page.sample_of(&labels(&plugin.name, &known.digest), count(known.calls));
     }
+    page.counter("jackfield_plugin_webhooks_total", "Webhooks that a generation's guests were asked about.");
+    for (plugin, known) in generations() {
+        for (outcome, value) in [("genuine", known.webhooks), ("refused", known.refused)] {
+            let [plugin, generation] = labels(&plugin.name, &known.digest);
+            page.sample_of(&[plugin, generation, ("outcome", outcome.to_owned())], value);
+        }
+    }
+    page.counter("jackfield_plugin_webhook_microseconds_total", "Time in a generation's guests, for genuine webhooks.");
+    for (plugin, known) in generations() {
+        page.sample_of(&labels(&plugin.name, &known.digest), known.webhook_micros);
+    }
+    page.counter("jackfield_rollouts_total", "Rollouts that came to an end here, and how.");
+    for (outcome, value) in app.rollout.outcomes() {
+        page.sample_of(&[("outcome", outcome)], value);
+    }
     page.counter("jackfield_plugin_faults_total", "What went wrong in a generation's guests.");
     for (plugin, known) in generations() {
         for (kind, value) in [("trap", known.traps), ("deadline", known.deadlines), ("bad_result", known.bad_results)] {

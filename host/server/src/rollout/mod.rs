@@ -13,7 +13,7 @@ mod trial;
 use arc_swap::ArcSwap;
 use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, digest_of};
 use jackfield_store::{Store, StoreError};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use breaker::Breaker;
@@ -23,7 +23,7 @@ pub use stages::{Begun, Origin, Plan};
 use trial::{Mode, Trial};
 pub(crate) use trial::{Sample, kinds};
 
-use crate::clock::now_for_guests;
+use crate::clock::{now_for_guests, now_ms};
 use crate::settings::RolloutSettings;
 
 pub use folder::watch;
@@ -54,6 +54,8 @@ struct Desk {
     trials: ArcSwap<HashMap<String, Arc<Trial>>>,
     samples: Samples,
     breaker: Breaker,
+    /// States that records ended in; there are but a few.
+    outcomes: Mutex<BTreeMap<String, u64>>,
 }
 
 /// Why a plugin did not come into service.
@@ -77,7 +79,8 @@ impl Rollout {
     /// Over this host and this database.
     pub fn new(host: PluginHost, store: Store, settings: RolloutSettings) -> Self {
         let (trials, samples, breaker) = (ArcSwap::default(), Samples::default(), Breaker::default());
-        let desk = Arc::new(Desk { settings, trials, samples, breaker });
+        let outcomes = Mutex::default();
+        let desk = Arc::new(Desk { settings, trials, samples, breaker, outcomes });
         Self { host, store, refused: Arc::default(), desk }
     }
 
@@ -168,6 +171,21 @@ impl Rollout {
             }
         }
         Ok(())
+    }
+
+    /// Ends the records of rollouts that this host was at when it was killed. Only where it is the only host: others
+    /// may be at theirs.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn end_interrupted(&self) -> Result<(), StoreError> {
+        self.store.end_interrupted_rollouts(now_ms()).await
+    }
+
+    /// How many rollouts came to what.
+    pub(crate) fn outcomes(&self) -> Vec<(String, u64)> {
+        let outcomes = self.desk.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.iter().map(|(outcome, count)| (outcome.clone(), *count)).collect()
     }
 
     /// Brings into service what another node has promoted, or rolled back to.

@@ -1,6 +1,6 @@
 //! One rollout from its bytes to its end: checks, trials, promotion, bake.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use jackfield_plugins::types::Provider;
@@ -210,6 +210,8 @@ impl Rollout {
         mut stages: Vec<StageReport>,
     ) -> Result<Vec<StageReport>, RolloutError> {
         let (name, digest) = (record.plugin.clone(), record.digest.clone());
+        // Before the pointer moves, so that no build ever serves without a record.
+        self.put(&mut record).await;
         self.store.set_current(&name, &digest).await?;
         let began = Instant::now();
         self.host.promote_known(generation);
@@ -234,7 +236,9 @@ impl Rollout {
             all.insert("bake".to_owned(), figures);
         }
         match why {
-            None => record.state = "serving".to_owned(),
+            None if self.serves(&name, &record.digest) => record.state = "serving".to_owned(),
+            // Another build, or somebody's rollback, came in between.
+            None => record.state = "superseded".to_owned(),
             Some(why) => {
                 // The pointer moves even where the database cannot be told yet: a restart would only repeat this.
                 let digest = old.map(|old| old.digest().to_owned()).unwrap_or_default();
@@ -278,6 +282,10 @@ impl Rollout {
     /// A record that cannot be written stops nothing: what serves is decided elsewhere.
     async fn put(&self, record: &mut RolloutRecord) {
         record.updated_at = now_ms();
+        if !matches!(record.state.as_str(), "checking" | "shadow" | "canary" | "baking") {
+            let mut outcomes = self.desk.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            *outcomes.entry(record.state.clone()).or_default() += 1;
+        }
         if let Err(error) = self.store.put_rollout(record).await {
             tracing::warn!(rollout = record.id, %error, "how a rollout stands could not be recorded");
         }
