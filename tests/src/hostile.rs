@@ -41,6 +41,26 @@ pub enum Misdeed {
     HugeResult,
     /// Describes itself in text that is not UTF-8.
     BadText,
+    /// Returns thousands of texts that are all the same megabyte: little to send, gigabytes to copy.
+    Amplify,
+    /// Returns tags, lengths and addresses that mean nothing.
+    BadTags,
+    /// Returns the address of a result that lies beyond its memory.
+    BeyondMemory,
+}
+
+impl Misdeed {
+    /// Those that any export can do once a plugin was admitted.
+    pub const AT_WORK: [Self; 8] = [
+        Self::Loop,
+        Self::Trap,
+        Self::Recurse,
+        Self::Grow,
+        Self::HugeResult,
+        Self::Amplify,
+        Self::BadTags,
+        Self::BeyondMemory,
+    ];
 }
 
 /// A plugin to be.
@@ -134,7 +154,9 @@ impl Hostile {
         let guilty = !self.at_start && *export == self.export;
         let body = if guilty { self.misdeed.body() } else { "" };
         let result = match (guilty, self.misdeed) {
-            (true, Misdeed::HugeResult) => huge_result(*export),
+            (true, Misdeed::HugeResult | Misdeed::Amplify) => huge_result(*export),
+            (true, Misdeed::BadTags) => FOUL,
+            (true, Misdeed::BeyondMemory) => BEYOND,
             (true, Misdeed::BadText) => BAD_DESCRIPTION,
             _ => *result,
         };
@@ -151,11 +173,12 @@ impl Misdeed {
     /// Instructions that do it; they leave nothing on the stack.
     fn body(self) -> &'static str {
         match self {
-            Self::Nothing | Self::HugeResult | Self::BadText => "",
+            Self::Nothing | Self::HugeResult | Self::BadText | Self::BadTags | Self::BeyondMemory => "",
             Self::Loop => "(loop $again (br $again))",
             Self::Trap => "unreachable",
             Self::Recurse => "(drop (call $deeper (i32.const 1)))",
             Self::Grow => "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
+            Self::Amplify => "(call $amplify (i32.const 65536))",
         }
     }
 }
@@ -191,6 +214,10 @@ const CHECKS: u32 = 2688;
 const REPLY: u32 = 2816;
 const SETUP: u32 = 2944;
 const HUGE: u32 = 3072;
+const FOUL: u32 = 3712;
+const FOUL_WORDS: usize = 64;
+/// On the last page of 4 GiB.
+const BEYOND: u32 = 0xFFFF_FF00;
 const TEXT: u32 = 4096;
 /// Zeros, and more of them than any result may have.
 const WASTE: u32 = 65_536;
@@ -212,7 +239,8 @@ fn huge_result(export: Export) -> u32 {
     }
 }
 
-/// Memory of 2 MiB, an allocator that never frees, and the function that never ends.
+/// Memory of 2 MiB, an allocator that never frees, the function that never ends, and the one that fills half a megabyte
+/// with texts that are all the same.
 const MEMORY: &str = r#"
   (memory (export "memory") 32)
   (global $top (mut i32) (i32.const 1310720))
@@ -224,6 +252,12 @@ const MEMORY: &str = r#"
     (global.set $top (i32.add (local.get $at) (local.get $size)))
     (if (i32.gt_u (global.get $top) (i32.const 2097152)) (then unreachable))
     (local.get $at))
+  (func $amplify (param $at i32)
+    (loop $next
+      (i32.store (local.get $at) (i32.const 65536))
+      (i32.store offset=4 (local.get $at) (i32.const 1048576))
+      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.const 589824)))))
   (func $deeper (param i32) (result i32)
     (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
 "#;
@@ -255,6 +289,7 @@ fn data(name: &str) -> String {
         (HUGE + 320, words(&[0, 0, 0, 0, 8000, 0, 0, 0, 8000, 20, 100, 1, WASTE, WASTE_BYTES])),
         (HUGE + 384, words(&[WASTE, WASTE_BYTES])),
         (HUGE + 512, words(&[0, WASTE, WASTE_ITEMS * 8])),
+        (FOUL, words(&[u32::MAX; FOUL_WORDS])),
         (TEXT, escaped(name.as_bytes())),
         (TEXT + 64, escaped(b"0.0.1")),
         (TEXT + 96, escaped(&[0xFF, 0xFE, 0xC0, 0x80])),
@@ -292,9 +327,8 @@ mod tests {
     #[test]
     fn every_fixture_is_a_component_that_validates() {
         let exports = EXPORTS.iter().map(|shape| shape.0);
-        let misdeeds = [Misdeed::Loop, Misdeed::Trap, Misdeed::Recurse, Misdeed::Grow, Misdeed::HugeResult];
         for export in exports {
-            for misdeed in misdeeds {
+            for misdeed in Misdeed::AT_WORK {
                 assert!(Hostile::new("hostile", export, misdeed).build().is_ok(), "{export:?} {misdeed:?}");
             }
         }

@@ -46,7 +46,10 @@ async fn a_harmless_plugin_passes_every_stage_and_serves() {
     let candidate = host.check("good", plugin.build().unwrap(), "test", 1).await.unwrap();
     let admission = host.promote(candidate);
     let stages: Vec<&str> = admission.stages.iter().map(|stage| stage.stage).collect();
-    assert_eq!(stages, ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "promote"]);
+    assert_eq!(
+        stages,
+        ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "grants", "promote"]
+    );
     let mut guest = host.current("good").unwrap().webhooks().unwrap();
     assert_eq!(guest.identify(&request()), Ok(None));
     assert_eq!(guest.read(&account(), &request(), "inbound"), Ok(Ok(vec![])));
@@ -119,6 +122,50 @@ async fn bytes_that_are_no_plugin_are_refused_at_the_stage_that_finds_it_out() {
         assert_eq!(refusal.stage, stage, "{refusal}");
         assert!(!refusal.stages.last().unwrap().ok);
     }
+}
+
+/// Numbers that are the same in every run (Steele, Lea and Flood's SplitMix).
+fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from(mixed >> 33).unwrap() % below
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_damaged_plugins_are_refused_or_do_no_harm() {
+    let host = host();
+    let whole = Hostile::harmless("good").build().unwrap();
+    let (mut number, mut refused) = (numbers(7), 0);
+    for round in 0..10_000 {
+        let mut bytes = whole.clone();
+        match round % 4 {
+            0 => bytes.truncate(number(whole.len())),
+            1 => bytes.extend_from_slice(&whole[number(whole.len())..]),
+            _ => {
+                for _ in 0..=number(3) {
+                    bytes[number(whole.len())] = u8::try_from(number(256)).unwrap();
+                }
+            }
+        }
+        match host.check("good", bytes, "test", 1).await {
+            Err(refusal) => {
+                refused += 1;
+                assert!(!refusal.message.is_empty() && !refusal.stages.last().unwrap().ok, "{refusal}");
+            }
+            Ok(candidate) => {
+                // One whose export has another name by now is a plugin that reads no webhooks.
+                if let Ok(mut guest) = candidate.generation().webhooks() {
+                    drop(guest.identify(&request()));
+                    drop(guest.read(&account(), &request(), "inbound"));
+                }
+            }
+        }
+    }
+    assert!(refused > 5_000, "only {refused} were refused: is anything damaged?");
+    serve(&host, &Hostile::harmless("good")).await;
 }
 
 #[tokio::test]
