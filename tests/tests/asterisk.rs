@@ -263,3 +263,55 @@ async fn fifty_calls_at_once_are_all_heard() {
     let most = heard.iter().filter(|heard| **heard >= 0.5).count();
     assert!(most >= 45, "{heard:?}\n{}", pbx.story());
 }
+
+/// The states that a call's history tells of its transfers.
+fn transferred(call: &Value) -> Vec<&str> {
+    let events = call["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "transfer");
+    events.filter_map(|event| event["data"]["state"].as_str()).collect()
+}
+
+#[tokio::test]
+#[ignore = "needs Asterisk"]
+async fn a_caller_is_put_through_to_another_extension() {
+    let pbx = pbx().await;
+    pbx.ring("ann", "wait").await;
+    let call = pbx.call_when("ann", "up", up).await;
+    let id = call["id"].as_str().unwrap();
+    let order = json!({ "to": "7002", "mode": "attended" });
+    pbx.api.post(&format!("calls/{id}/transfer"), &order).await.unwrap().expect(201).unwrap();
+    let joined = async || {
+        let call = pbx.api.call(id).await.unwrap();
+        transferred(&call).contains(&"joined").then_some(())
+    };
+    until(&format!("the two to be joined\n{}", pbx.story()), joined).await;
+    // The agent is out of it: the two are in one bridge, and nobody else is.
+    until("a bridge of the two", async || {
+        let (_, bridges) = pbx.asterisk.ari("GET", "bridges").await.ok()?;
+        let members = bridges.as_array()?.iter().map(|bridge| bridge["channels"].as_array().map_or(0, Vec::len));
+        (members.max() == Some(2)).then_some(())
+    })
+    .await;
+    assert_eq!(pbx.asterisk.ari("DELETE", "channels/ann").await.unwrap().0, 204);
+    pbx.call_when("ann", "over", ended).await;
+    pbx.is_empty().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Asterisk"]
+async fn a_caller_whose_destination_is_busy_is_back_with_the_agent() {
+    let pbx = pbx().await;
+    pbx.ring("ann", "wait").await;
+    let call = pbx.call_when("ann", "up", up).await;
+    let id = call["id"].as_str().unwrap();
+    let order = json!({ "to": "7017", "mode": "attended" });
+    pbx.api.post(&format!("calls/{id}/transfer"), &order).await.unwrap().expect(201).unwrap();
+    until("the transfer to fail", async || {
+        let call = pbx.api.call(id).await.unwrap();
+        transferred(&call).contains(&"failed").then_some(())
+    })
+    .await;
+    assert!(up(&pbx.api.call(id).await.unwrap()), "{}", pbx.story());
+    pbx.asterisk.ari("DELETE", "channels/ann").await.unwrap();
+    pbx.call_when("ann", "over", ended).await;
+    pbx.is_empty().await;
+}
