@@ -18,7 +18,18 @@ pub async fn put_to_host(
     body: Vec<u8>,
 ) -> Result<(u16, String), EgressError> {
     let client = Egress::new(EgressSettings::default())?.operators()?;
-    let request = client.put(url).bearer_auth(token).header("content-type", content_type).body(body);
+    ask(client.put(url).bearer_auth(token).header("content-type", content_type).body(body)).await
+}
+
+/// Asks a host for something that needs no more words than its URL. Returns its status and what it says.
+///
+/// # Errors
+/// When it cannot be reached, or does not answer in time.
+pub async fn post_to_host(url: &str, token: &str) -> Result<(u16, String), EgressError> {
+    ask(Egress::new(EgressSettings::default())?.operators()?.post(url).bearer_auth(token)).await
+}
+
+async fn ask(request: reqwest::RequestBuilder) -> Result<(u16, String), EgressError> {
     let answer = request.timeout(PATIENCE).send().await.map_err(|error| class(&error))?;
     let status = answer.status().as_u16();
     let text = answer.text().await.map_err(|error| class(&error))?;

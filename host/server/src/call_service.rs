@@ -1,9 +1,11 @@
 //! Calls as the rest of the server sees them: placing, hanging up, answering webhooks, carrying audio.
 
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use jackfield_agents::{AgentError, Ambience, Connector, Start, TransferWish};
 use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status, Stored};
 use jackfield_egress::Egress;
@@ -27,6 +29,9 @@ use crate::settings::ServerSettings;
 use crate::sign_ins::SignIns;
 use crate::token;
 use crate::transfers::Transfers;
+
+/// Calls that are told to end at the same time.
+const AT_ONCE: usize = 32;
 
 /// A number that the provider says the account has.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -188,6 +193,22 @@ impl CallService {
         // A call that ends by itself at this moment is as wanted.
         let told = self.tell(id, Input::HangUpRequested(Ended::Operator)).await;
         told.map_err(CallProblem::ProviderUnavailable)
+    }
+
+    /// Ids of calls that began on another build of this plugin, on any host.
+    pub(crate) async fn on_other_builds(&self, plugin: &str, digest: &str) -> Result<Vec<String>, CallProblem> {
+        let live = self.board.store.unfinished_calls().await?;
+        let others = live.into_iter().filter(|call| call.provider == plugin && call.generation != digest);
+        Ok(others.map(|call| call.id).collect())
+    }
+
+    /// Ends calls, a few at a time, on whichever host they are. Returns how many were told.
+    pub(crate) async fn hang_up_these(&self, calls: Vec<String>) -> usize {
+        let telling = calls.into_iter().map(|id| async move {
+            let told = self.tell(&id, Input::HangUpRequested(Ended::Operator)).await;
+            told.inspect_err(|why| tracing::warn!(call = id, why, "a call could not be ended")).is_ok()
+        });
+        futures_util::stream::iter(telling).buffer_unordered(AT_ONCE).filter(|told| ready(*told)).count().await
     }
 
     /// Points a number at this host, or away from it. Returns the provider's warnings.

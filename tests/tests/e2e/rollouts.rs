@@ -266,3 +266,63 @@ async fn killed_while_new_bytes_are_checked_the_old_build_serves_after() {
         stream.hang_up();
     }
 }
+
+#[tokio::test]
+async fn calls_on_earlier_builds_are_counted_and_ended_only_by_force() {
+    let world = World::new().await;
+    let (old, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.api.put_plugin("twilio", place::plugin("twilio-next").unwrap()).await.unwrap().expect(200).unwrap();
+    let (new, mut other) = world.call_in().await;
+    speak_and_hear(&mut other, &frames(5)).await;
+    world.rest.know(&old.sid, &old.from, &old.to);
+    let drain = async |query: &str| {
+        let path = format!("plugins/twilio/drain{query}");
+        world.api.post(&path, &json!({})).await.unwrap().expect(200).unwrap()
+    };
+    let counted = drain("").await;
+    assert_eq!((&counted["calls"], &counted["ended"]), (&json!(1), &json!(0)));
+    speak_and_hear(&mut stream, &frames(5)).await;
+    assert_eq!(drain("?force=true").await["ended"], 1);
+    let call = world.call_when(&old, "the end", crate::world::ended).await;
+    assert_eq!(call["end_reason"], "operator", "{call:#}");
+    speak_and_hear(&mut other, &frames(5)).await;
+    assert!(world.api.call_of(&new.sid).await.unwrap()["ended_at"].is_null());
+    assert_eq!(drain("").await["calls"], 0);
+}
+
+/// `jackfield plugin …` at the world's host. Returns the exit code and what it said.
+async fn operator(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(place::host_binary().unwrap());
+    command.arg("plugin").args(arguments).args(["--url", &world.host.base_url()]);
+    command.env("JACKFIELD_ADMIN_TOKEN", world.host.admin_token());
+    // The host may ask a provider meanwhile, who lives on this thread.
+    let ended = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    (ended.status.code(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
+}
+
+#[tokio::test]
+async fn an_operator_loads_and_drains_at_the_command_line() {
+    let world = quick().await;
+    let (leg, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.rest.know(&leg.sid, &leg.from, &leg.to);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("next.wasm");
+    std::fs::write(&file, place::plugin("twilio-next").unwrap()).unwrap();
+    let file = file.display().to_string();
+    let (code, said) = operator(&world, &["load", &file]).await;
+    assert!(code != Some(0) && said.contains("422") && said.contains("`next`"), "{said}");
+    let (code, said) = operator(&world, &["load", &file, "--name", "twilio", "--canary", "150%"]).await;
+    assert!(code != Some(0) && said.contains("1% to 100%"), "{said}");
+    let (code, said) = operator(&world, &["load", &file, "--name", "twilio", "--shadow", "1s"]).await;
+    assert!(code == Some(0) && said.contains("shadow: rollout rol_"), "{said}");
+    stands(&world, "twilio", "serving").await;
+    let (code, said) = operator(&world, &["drain", "twilio"]).await;
+    assert!(code == Some(0) && said.contains("calls on earlier builds: 1; told to end: 0"), "{said}");
+    let (code, said) = operator(&world, &["drain", "twilio", "--force"]).await;
+    assert!(code == Some(0) && said.contains("told to end: 1"), "{said}");
+    world.call_when(&leg, "the end", crate::world::ended).await;
+    let (code, said) = operator(&world, &["drain", "nobody"]).await;
+    assert!(code != Some(0) && said.contains("404"), "{said}");
+}

@@ -5,11 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::report;
+use super::{remote, report};
 use crate::ending::Ending;
-
-/// The variable with the token: on a command line it would be seen by all.
-const TOKEN: &str = "JACKFIELD_ADMIN_TOKEN";
 
 pub(super) fn run(file: &Path, name: Option<&str>, wanted: &[(&str, &Option<String>)], url: &str) -> Ending {
     let bytes = match std::fs::read(file) {
@@ -23,29 +20,14 @@ pub(super) fn run(file: &Path, name: Option<&str>, wanted: &[(&str, &Option<Stri
         report::complain("the file has no name; say which provider it is for with --name");
         return Ending::Usage;
     };
-    let Ok(token) = std::env::var(TOKEN) else {
-        report::complain(&format!("{TOKEN} is not set: the host takes plugins from whoever has a token for it"));
-        return Ending::Config;
-    };
     let query: String = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(wanted.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
         .finish();
     let target = format!("{}/api/v1/plugins/{name}?{query}", url.trim_end_matches('/'));
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            report::complain(&format!("the system gives no threads: {error}"));
-            return Ending::Config;
-        }
-    };
-    let sent = runtime.block_on(jackfield_egress::put_to_host(&target, &token, "application/wasm", bytes));
-    match sent {
-        Ok((status, text)) => told(status, &serde_json::from_str(&text).unwrap_or(Value::Null)),
-        Err(error) => {
-            report::complain(&format!("the host at {url}: {error}"));
-            Ending::Failed
-        }
+    let send = async |token: String| jackfield_egress::put_to_host(&target, &token, "application/wasm", bytes).await;
+    match remote::ask(url, send) {
+        Ok((status, answer)) => told(status, &answer),
+        Err(ending) => ending,
     }
 }
 
@@ -64,6 +46,5 @@ fn told(status: u16, answer: &Value) -> Ending {
         return Ending::Done;
     }
     report::say(&lines);
-    report::complain(&format!("{status}: {}", answer["detail"].as_str().unwrap_or("the host did not take it")));
-    Ending::BadData
+    remote::refused(status, answer)
 }

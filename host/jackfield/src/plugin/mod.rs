@@ -2,8 +2,10 @@
 
 mod build;
 mod check;
+mod drain;
 mod load;
 mod new;
+mod remote;
 mod report;
 mod test;
 
@@ -45,6 +47,17 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Count the calls that are still on earlier builds of a plugin, on a host that runs, or end them.
+    Drain {
+        /// The provider's name.
+        name: String,
+        /// End them, instead of waiting for their end.
+        #[arg(long)]
+        force: bool,
+        /// Where the host is.
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
     /// Bring a component into service on a host that runs, at once or after trials.
     Load {
         /// The component; its file's name is the provider's, unless `--name` says otherwise.
@@ -82,6 +95,7 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
         PluginCommand::New { name, sdk } => new::run(name, sdk.as_deref()),
         PluginCommand::Build { folder } => build::run(folder),
         PluginCommand::Check { file, vectors, json } => check::run(file, vectors.as_deref(), *json),
+        PluginCommand::Drain { name, force, url } => drain::run(name, *force, url),
         PluginCommand::Load { file, name, shadow, canary, canary_for, url } => {
             let wanted = [("shadow", shadow), ("canary", canary), ("canary_for", canary_for)];
             load::run(file, name.as_deref(), &wanted, url)

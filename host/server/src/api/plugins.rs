@@ -146,6 +146,23 @@ pub(crate) async fn rollback(State(app): State<App>, Path(name): Path<String>) -
     Ok(axum::Json(json!({ "digest": digest })))
 }
 
+/// How many calls are still on earlier builds, and with `force=true` their end.
+pub(crate) async fn drain(State(app): State<App>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Answer {
+    let plugin = find(&app, &name)?;
+    let force = match query.as_deref().unwrap_or_default() {
+        "" | "force=false" => false,
+        "force=true" => true,
+        _ => return Err(Problem::new(Kind::Malformed, "there is `force`, which is true or false")),
+    };
+    let calls = app.calls.on_other_builds(&name, &plugin.digest).await?;
+    let left = calls.len();
+    let ended = if force { app.calls.hang_up_these(calls).await } else { 0 };
+    if ended > 0 {
+        tracing::info!(plugin = name, ended, "calls on earlier builds were ended");
+    }
+    Ok(axum::Json(json!({ "plugin": name, "digest": plugin.digest, "calls": left, "ended": ended })))
+}
+
 fn find(app: &App, name: &str) -> Result<PluginSummary, Problem> {
     let found = app.plugins.list().into_iter().find(|plugin| plugin.name == name);
     found.ok_or_else(|| Problem::not_found(format!("no plugin is called `{name}`; GET plugins lists them")))

@@ -147,6 +147,7 @@ pub(crate) fn table() -> Vec<Route> {
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/rollback", plugins::rollback),
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/abort", plugins::abort),
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/release", plugins::release),
+        scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/drain", plugins::drain),
         read("/api/v1/plugins/{name}/rollouts", plugins::rollouts),
         // Some providers and some of their settings ask by GET.
         provider("POST", "/api/v1/telephony/inbound/run", webhooks::inbound_any),
