@@ -76,7 +76,12 @@ async fn traps_deep_recursion_and_growth_end_one_request_only() {
         for round in 1..=3 {
             let mut guest = generation.webhooks().unwrap();
             let outcome = guest.reply(&account(), Some(&call()), &Action::Acknowledge);
-            assert!(matches!(outcome, Err(GuestError::Trap { export: "reply", .. })), "{misdeed:?}: {outcome:?}");
+            let Err(GuestError::Trap { export: "reply", reason }) = outcome else {
+                panic!("{misdeed:?}: {outcome:?}");
+            };
+            // The report says where, by name and innermost first.
+            let place = if misdeed == Misdeed::Recurse { ", in deeper < deeper" } else { ", in reply" };
+            assert!(reason.contains(place), "{misdeed:?}: {reason}");
             assert_eq!(generation.faults().traps, round);
         }
         assert!(generation.webhooks().unwrap().identify(&request()).is_ok());

@@ -1,6 +1,9 @@
 //! What can go wrong with a guest, and whose fault it is.
 
-use wasmtime::Trap;
+use wasmtime::{Trap, WasmBacktrace};
+
+/// Frames of a trap that are told, innermost first.
+const FRAMES: usize = 6;
 
 /// A guest that did not give a legal answer. The store it ran in is gone.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -27,8 +30,19 @@ impl GuestError {
     pub(crate) fn classify(export: &'static str, error: &wasmtime::Error) -> Self {
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Self::Deadline { export },
-            Some(trap) => Self::Trap { export, reason: trap.to_string() },
+            Some(trap) => Self::Trap { export, reason: format!("{trap}{}", frames(error)) },
             None => Self::Result { export, reason: format!("{error:#}") },
         }
     }
+}
+
+/// Where it happened, by the names in the component; without a name section, by numbers.
+fn frames(error: &wasmtime::Error) -> String {
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
+    };
+    let names: Vec<String> = frames.iter().take(FRAMES).map(name).collect();
+    if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) }
 }
