@@ -57,6 +57,11 @@ impl Fleet {
         Ok(Self { database, redis, options })
     }
 
+    /// What its hosts are started with.
+    pub fn options(&self) -> HostOptions {
+        self.options.clone()
+    }
+
     /// One host more.
     pub fn host(&self) -> Result<HostProcess> {
         self.options.start()

@@ -35,6 +35,11 @@ impl Crowd {
         Self::gather_at(HostOptions::new()?.recording(), &json!({ "name": "agent", "connector": "echo" })).await
     }
 
+    /// A host that is started with these options.
+    pub(super) async fn gather_on(options: HostOptions) -> Result<Self> {
+        Self::gather_at(options, &json!({ "name": "agent", "connector": "echo" })).await
+    }
+
     async fn gather_at(options: HostOptions, agent: &Value) -> Result<Self> {
         let options = options
             .with_settings("[limits]\ncalls = 1000000\nconnections_per_address = 100000\n[log]\nlevel = \"warn\"\n");

@@ -13,6 +13,7 @@ mod process;
 mod soak;
 mod sockets;
 mod start;
+mod state;
 mod swap;
 mod table;
 mod webhooks;
@@ -22,9 +23,9 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter", "lists",
-    "soak", "swaps",
+    "state", "soak", "swaps",
 ];
 
 /// Runs one part or all, and prints the table.
@@ -62,6 +63,9 @@ pub fn run(name: &str) -> Result<()> {
         }
         if wants("jitter") {
             jitter::measure(&mut table).await?;
+        }
+        if wants("state") {
+            state::measure(&mut table).await?;
         }
         // An hour: only when it is asked for.
         if name == "soak" {

@@ -231,6 +231,36 @@ async fn a_plugin_that_one_host_promotes_is_served_by_all() {
 }
 
 #[tokio::test]
+async fn a_host_that_cannot_load_a_build_says_so_and_calls_on_it_still_land_right() {
+    let mut hosts = Together::of(1).await;
+    let mut narrow = hosts.fleet.options();
+    narrow.environment.push(("JACKFIELD_PLUGINS_UPLOAD_BYTES".to_owned(), "600000".to_owned()));
+    hosts.hosts.push(narrow.start().unwrap());
+    let digest =
+        async |host: usize| hosts.api(host).get("plugins/twilio").await.unwrap().json().unwrap()["digest"].clone();
+    let old = digest(1).await;
+    // The same plugin and half a megabyte of nothing, which the second host does not take.
+    let section = [&[0, 0xA5, 0x80, 0x20, 4][..], b"salt", &[0; 0x08_0020]].concat();
+    let large = [place::plugin("twilio").unwrap(), section].concat();
+    hosts.api(0).put_plugin("twilio", large).await.unwrap().expect(200).unwrap();
+    let new = digest(0).await;
+    let says = async || hosts.hosts[1].output().contains("a plugin was refused");
+    hosts.eventually("the second host to say that it cannot", 5, says).await;
+    assert_eq!(digest(1).await, old);
+    let (leg, mut stream) = hosts.call_in(0, 0).await;
+    assert_eq!(hosts.api(1).call_of(&leg.sid).await.unwrap()["generation"], new);
+    let url = hosts.carrier(1).shared_inbound_url();
+    assert_eq!(hosts.status(1, &url, &leg, "in-progress", 1).await / 100, 2);
+    speak_and_hear(&mut stream, &frames(10)).await;
+    assert_eq!(hosts.status(1, &url, &leg, "completed", 2).await / 100, 2);
+    let over = hosts.call_when(0, &leg, "the end", 10, ended).await;
+    assert_eq!((&over["generation"], over["status"].as_str()), (&new, Some("completed")), "{over:#}");
+    let (other, mut stream) = hosts.call_in(1, 1).await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    assert_eq!(hosts.api(0).call_of(&other.sid).await.unwrap()["generation"], old, "the second host serves on");
+}
+
+#[tokio::test]
 async fn a_transfer_is_told_of_on_any_host_and_nothing_on_its_way_scans_keys() {
     let hosts = Together::of(2).await;
     let log = hosts.fleet.redis.monitor().unwrap();

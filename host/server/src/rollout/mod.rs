@@ -196,7 +196,7 @@ impl Rollout {
         };
         for (name, digest) in promoted {
             if !self.serves(&name, &digest) && !self.is_refused(&digest) && !self.follow_to(&name, &digest).await {
-                self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+                self.refuse(&digest);
             }
         }
     }
@@ -224,6 +224,10 @@ impl Rollout {
         }
     }
 
+    fn refuse(&self, digest: &str) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.to_owned());
+    }
+
     /// Was it tried here, and refused?
     fn is_refused(&self, digest: &str) -> bool {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
@@ -235,14 +239,18 @@ impl Rollout {
             return Ok(generation);
         }
         let bytes = self.store.generation_bytes(name, digest).await.map_err(|error| error.to_string())?;
-        match bytes {
-            Some(bytes) => {
-                let candidate = self.host.check(name, bytes, "restored", now_for_guests()).await;
-                Ok(self.host.retain(candidate.map_err(|refusal| refusal.to_string())?))
+        if let Some(bytes) = bytes.filter(|_| !self.is_refused(digest)) {
+            match self.host.check(name, bytes, "restored", now_for_guests()).await {
+                Ok(candidate) => return Ok(self.host.retain(candidate)),
+                Err(refusal) => {
+                    tracing::error!(plugin = name, digest, %refusal, "a build that calls are on does not load here");
+                    self.refuse(digest);
+                }
             }
-            // Stock plugins of an earlier binary are in no database: the one that serves is the nearest thing.
-            None => self.host.current(name).ok_or_else(|| format!("no plugin `{name}` is loaded")),
         }
+        // Builds that another host alone can load, and stock plugins of an earlier binary, which are in no database: the
+        // one that serves here is the nearest thing, and better than a call whose end nobody reads.
+        self.host.current(name).ok_or_else(|| format!("no plugin `{name}` is loaded"))
     }
 
     /// Was this generation in service before?
