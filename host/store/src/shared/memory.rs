@@ -45,13 +45,23 @@ impl Default for Tables {
 #[derive(Debug, Default)]
 struct Count {
     calls: BTreeMap<String, Instant>,
+    /// None of them ends before: only from then on is it worth looking for those that did.
+    earliest: Option<Instant>,
     second: Option<Instant>,
     begun: u64,
 }
 
 impl Count {
+    fn put(&mut self, call: &str, end: Instant) {
+        self.calls.insert(call.to_owned(), end);
+        self.earliest = Some(self.earliest.map_or(end, |earliest| earliest.min(end)));
+    }
+
     fn refuses(&mut self, limit: &CallLimit, now: Instant) -> Option<fn(usize) -> Admission> {
-        self.calls.retain(|_, end| *end > now);
+        if self.earliest.is_some_and(|earliest| earliest <= now) {
+            self.calls.retain(|_, end| *end > now);
+            self.earliest = self.calls.values().min().copied();
+        }
         if self.second.is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1)) {
             (self.second, self.begun) = (Some(now), 0);
         }
@@ -158,7 +168,7 @@ impl Memory {
         }
         for limit in limits {
             let count = counts.entry(limit.whose.clone()).or_default();
-            count.calls.insert(call.to_owned(), now + lasting);
+            count.put(call, now + lasting);
             count.begun += 1;
         }
         Admission::Admitted
@@ -168,7 +178,7 @@ impl Memory {
         let (mut counts, end) = (lock(&self.0.counts), Instant::now() + lasting);
         for (call, whose) in calls {
             for whose in whose {
-                counts.entry(whose.clone()).or_default().calls.insert(call.clone(), end);
+                counts.entry(whose.clone()).or_default().put(call, end);
             }
         }
     }
