@@ -161,15 +161,8 @@ impl PluginHost {
     pub fn promote(&self, candidate: Candidate) -> Admission {
         let began = Instant::now();
         let Candidate { generation, stages } = candidate;
-        let digest = generation.digest().to_owned();
-        let slot = self.slot(&generation.describe().name);
-        let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = slot.remember(generation);
-        slot.current.store(Some(generation));
-        let spare = slot.forget(self.0.limits.generations);
-        // Unmapping code takes its time; nobody should wait for it.
-        std::thread::spawn(move || drop(spare));
-        Admission { digest, stages: stages.promoted(began) }
+        self.promote_known(&generation);
+        Admission { digest: generation.digest().to_owned(), stages: stages.promoted(began) }
     }
 
     /// Goes back to the generation before the current one. Compiles nothing.

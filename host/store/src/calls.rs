@@ -201,6 +201,25 @@ impl Store {
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
         rows.iter().map(call).collect()
     }
+
+    /// Owners of calls without an end, but for `node`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn other_owners(&self, node: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT DISTINCT owner FROM calls WHERE ended_at IS NULL AND owner <> $1";
+        Ok(sqlx::query_scalar(sql).bind(node).fetch_all(&self.pool).await?)
+    }
+
+    /// One owner's calls without an end, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unfinished_calls_of(&self, owner: &str) -> Result<Vec<Call>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM calls WHERE ended_at IS NULL AND owner = $1 ORDER BY id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(owner).fetch_all(&self.pool).await?;
+        rows.iter().map(call).collect()
+    }
 }
 
 fn fresh(id: String, new: NewCall) -> Call {

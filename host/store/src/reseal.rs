@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::secret::Secret;
@@ -66,24 +67,22 @@ impl Store {
     async fn reseal_agents(&self) -> Result<u64, StoreError> {
         let sql = "SELECT id, secret FROM agents WHERE secret IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
         let update = "UPDATE agents SET secret = $3 WHERE id = $1 AND secret = $2";
-        let (mut count, mut after) = (0, String::new());
-        loop {
-            let rows = sqlx::query(sql).bind(&after).bind(BATCH).fetch_all(&self.pool).await?;
-            let Some(last) = rows.last() else { return Ok(count) };
-            after = last.try_get(0)?;
-            for row in &rows {
-                let (id, sealed): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                if self.keyring.is_old(&sealed) {
-                    let anew = self.anew(&agents::place(&id), &sealed)?;
-                    sqlx::query(update).bind(&id).bind(&sealed).bind(anew).execute(&self.pool).await?;
-                    count += 1;
-                }
-            }
-        }
+        self.reseal_each(sql, update, |row| Ok(agents::place(row.try_get(0)?))).await
     }
 
     async fn reseal_sign_ins(&self) -> Result<u64, StoreError> {
         let sql = "SELECT id, tokens, configuration_id, person FROM sign_ins WHERE id > $1 ORDER BY id LIMIT $2";
+        let update = "UPDATE sign_ins SET tokens = $3 WHERE id = $1 AND tokens = $2";
+        self.reseal_each(sql, update, |row| Ok(sign_ins::place(row.try_get(2)?, row.try_get(3)?))).await
+    }
+
+    /// Rows whose first columns are their id and one sealed text. `place` is what the text is bound to.
+    async fn reseal_each(
+        &self,
+        sql: &'static str,
+        update: &'static str,
+        place: impl Fn(&AnyRow) -> Result<String, sqlx::Error>,
+    ) -> Result<u64, StoreError> {
         let (mut count, mut after) = (0, String::new());
         loop {
             let rows = sqlx::query(sql).bind(&after).bind(BATCH).fetch_all(&self.pool).await?;
@@ -91,10 +90,8 @@ impl Store {
             after = last.try_get(0)?;
             for row in &rows {
                 let (id, sealed): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                let (configuration, person): (String, String) = (row.try_get(2)?, row.try_get(3)?);
                 if self.keyring.is_old(&sealed) {
-                    let anew = self.anew(&sign_ins::place(&configuration, &person), &sealed)?;
-                    let update = "UPDATE sign_ins SET tokens = $3 WHERE id = $1 AND tokens = $2";
+                    let anew = self.anew(&place(row)?, &sealed)?;
                     sqlx::query(update).bind(&id).bind(&sealed).bind(anew).execute(&self.pool).await?;
                     count += 1;
                 }

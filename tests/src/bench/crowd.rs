@@ -1,8 +1,9 @@
 //! A host with an account, and many calls on it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -12,6 +13,8 @@ use crate::carrier::{Account, Carrier, Leg};
 use crate::host_process::{HostOptions, HostProcess};
 
 const NUMBER: &str = "+12065550188";
+/// Webhooks that wait for an answer at the same time.
+const AT_ONCE: usize = 32;
 
 /// A host that is ready for calls to `echo`.
 pub(super) struct Crowd {
@@ -55,6 +58,29 @@ impl Crowd {
     /// The next caller, whom nobody else is.
     pub(super) fn leg(index: usize) -> Leg {
         Leg::inbound(&format!("+1415{index:07}"), NUMBER)
+    }
+
+    /// Webhooks of `many` new callers, so many at once, and how long each took.
+    pub(super) async fn ring(&self, first: usize, many: usize) -> Result<Vec<Duration>> {
+        let mut ringing = JoinSet::new();
+        for lane in 0..AT_ONCE {
+            let carrier = self.carrier.clone();
+            ringing.spawn(async move {
+                let mut times = Vec::new();
+                for index in (first + lane..first + many).step_by(AT_ONCE) {
+                    let (webhook, began) = (carrier.inbound_webhook(&Self::leg(index)), Instant::now());
+                    let answer = carrier.post(&webhook).await?;
+                    times.push(began.elapsed());
+                    ensure!(answer.status == 200 && answer.text().contains("<Stream"), "{}", answer.text());
+                }
+                Ok(times)
+            });
+        }
+        let mut times = Vec::new();
+        while let Some(done) = ringing.join_next().await {
+            times.extend(done??);
+        }
+        Ok(times)
     }
 
     /// Puts one call through.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
 use super::process;
-use super::table::{Limit, Table};
+use super::table::{Limit, Table, count};
 
 /// Calls at once, each of so many frames.
 const CALLS: usize = 40;
@@ -53,10 +53,10 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     let settled = &samples[samples.len() / 5..];
     let memory = slope(settled.iter().map(|(at, resident, _)| (*at, count(*resident) / 1_024.0)));
     let descriptors = slope(settled.iter().map(|(at, _, open)| (*at, count(*open))));
-    let calls = count(u64::try_from(ended.load(Ordering::Relaxed))?);
+    let calls = count(ended.load(Ordering::Relaxed));
     table.told("soak, minutes", count(minutes), "");
     table.told("soak, calls", calls, "");
-    table.told("soak, frames that did not come back, of each call", count(u64::try_from(lost)?) / calls.max(1.0), "");
+    table.told("soak, frames that did not come back, of each call", count(lost) / calls.max(1.0), "");
     table.held("soak, memory that an hour adds", memory, "MB", Limit::AtMost(8.0));
     table.held("soak, descriptors that an hour adds", descriptors, "", Limit::AtMost(10.0));
     Ok(())
@@ -64,13 +64,9 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
 
 /// By least squares.
 fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
-    let size = count(u64::try_from(points.clone().count()).unwrap_or(u64::MAX));
+    let size = count(points.clone().count());
     let (x, y) = points.clone().fold((0.0, 0.0), |(x, y), (at, value)| (x + at / size, y + value / size));
     let (up, down) =
         points.fold((0.0, 0.0), |(up, down), (at, value)| (up + (at - x) * (value - y), down + (at - x) * (at - x)));
     if down == 0.0 { 0.0 } else { up / down }
-}
-
-fn count(value: u64) -> f64 {
-    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }

@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use sqlx::{AnyConnection, Connection, Row};
-use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
 use super::process;
-use super::table::{Limit, Table};
+use super::table::{Limit, Table, count};
 use crate::fleet::Fleet;
 
 const WARM: usize = 500;
 const REQUESTS: usize = 10_000;
-const AT_ONCE: usize = 32;
 /// Webhooks whose commands are counted, apart from the others: Redis pays for telling.
 const COUNTED: usize = 200;
 /// PostgreSQL adds its figures up once a second.
@@ -34,16 +32,16 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     let after = transactions(&fleet.database).await?;
     table.told("transactions of PostgreSQL for each webhook", (after - before) / count(WARM + REQUESTS), "");
     let log = fleet.redis.monitor()?;
-    ring(&crowd, WARM + REQUESTS, COUNTED).await?;
+    crowd.ring(WARM + REQUESTS, COUNTED).await?;
     let commands = log.lock().map_err(|_| anyhow::anyhow!("the log is lost"))?.len();
     table.told("commands of Redis for each webhook", count(commands) / count(COUNTED), "");
     Ok(())
 }
 
 async fn webhooks(table: &mut Table, place: &str, crowd: &Crowd, most: Limit) -> Result<()> {
-    ring(crowd, 0, WARM).await?;
+    crowd.ring(0, WARM).await?;
     let (before, began) = (process::cpu(crowd.host.pid())?, Instant::now());
-    let mut times = ring(crowd, WARM, REQUESTS).await?;
+    let mut times = crowd.ring(WARM, REQUESTS).await?;
     let (lasted, used) = (began.elapsed(), process::cpu(crowd.host.pid())?.saturating_sub(before));
     times.sort_unstable();
     let late = times.get(times.len() * 99 / 100).context("no webhooks")?;
@@ -58,37 +56,10 @@ async fn webhooks(table: &mut Table, place: &str, crowd: &Crowd, most: Limit) ->
     Ok(())
 }
 
-/// Webhooks of new callers, so many at once, and how long each took.
-async fn ring(crowd: &Crowd, first: usize, many: usize) -> Result<Vec<Duration>> {
-    let mut ringing = JoinSet::new();
-    for lane in 0..AT_ONCE {
-        let carrier = crowd.carrier.clone();
-        ringing.spawn(async move {
-            let mut times = Vec::new();
-            for index in (first + lane..first + many).step_by(AT_ONCE) {
-                let (webhook, began) = (carrier.inbound_webhook(&Crowd::leg(index)), Instant::now());
-                let answer = carrier.post(&webhook).await?;
-                times.push(began.elapsed());
-                ensure!(answer.status == 200 && answer.text().contains("<Stream"), "{}", answer.text());
-            }
-            Ok(times)
-        });
-    }
-    let mut times = Vec::new();
-    while let Some(done) = ringing.join_next().await {
-        times.extend(done??);
-    }
-    Ok(times)
-}
-
 /// Transactions that were committed in a database.
 async fn transactions(url: &str) -> Result<f64> {
     let mut connection = AnyConnection::connect(url).await?;
     let sql = "SELECT CAST(xact_commit AS BIGINT) FROM pg_stat_database WHERE datname = current_database()";
     let committed: i64 = sqlx::query(sql).fetch_one(&mut connection).await?.try_get(0)?;
     Ok(count(usize::try_from(committed)?))
-}
-
-fn count(value: usize) -> f64 {
-    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }

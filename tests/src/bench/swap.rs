@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::crowd::Crowd;
 use super::load::{LoadStream, Tally};
 use super::process;
-use super::table::{Limit, Table};
+use super::table::{Limit, Table, count};
 use crate::place;
 
 const SWAPS: usize = 100;
@@ -175,8 +175,4 @@ async fn generations(crowd: &Crowd) -> Result<std::collections::HashMap<String, 
         let Some(next) = calls["next"].as_str() else { return Ok(found) };
         page = format!("calls?status=in-progress&limit=200&cursor={next}");
     }
-}
-
-fn count(value: usize) -> f64 {
-    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }

@@ -23,6 +23,11 @@ pub(super) enum Limit {
     AtLeast(f64),
 }
 
+/// A count as a figure.
+pub(super) fn count(value: impl TryInto<u32>) -> f64 {
+    f64::from(value.try_into().unwrap_or(u32::MAX))
+}
+
 impl Table {
     /// A figure that is held against a limit.
     pub(super) fn held(&mut self, what: &str, figure: f64, unit: &str, limit: Limit) {

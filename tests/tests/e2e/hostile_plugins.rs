@@ -55,6 +55,21 @@ async fn a_plugin_that_misbehaves_costs_its_own_callers_an_error_and_nobody_else
     }
 }
 
+#[tokio::test]
+async fn a_plugin_that_loops_at_recognising_webhooks_is_soon_not_asked_any_more() {
+    let world = World::new().await;
+    let bytes = Hostile::new("looping", Export::Identify, Misdeed::Loop).build().unwrap();
+    world.api.put_plugin("looping", bytes).await.unwrap().expect(200).unwrap();
+    for index in 0..40 {
+        let caller = format!("+1415555{index:04}");
+        world.carrier.ring_through(&Leg::inbound(&caller, NUMBER)).await.unwrap();
+    }
+    let plugin = world.api.get("plugins/looping").await.unwrap().expect(200).unwrap();
+    let deadlines = plugin["generations"][0]["deadlines"].as_u64().unwrap();
+    assert_eq!(deadlines, 20, "{plugin:#}");
+    assert_eq!(plugin["breaker"]["state"], "out", "{plugin:#}");
+}
+
 async fn admitted(export: Export, misdeed: Misdeed) -> Arc<Generation> {
     let host = PluginHost::new(GuestLimits::default(), Pooling::Off, None).unwrap();
     let bytes = Hostile::new("hostile", export, misdeed).build().unwrap();

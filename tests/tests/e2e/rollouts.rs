@@ -315,3 +315,27 @@ async fn an_operator_loads_and_drains_at_the_command_line() {
     let (code, said) = operator(&world, &["drain", "nobody"]).await;
     assert!(code != Some(0) && said.contains("404"), "{said}");
 }
+
+#[tokio::test]
+async fn a_build_that_failed_a_trial_begins_its_next_one_anew() {
+    let world = World::with(|options| options.with_settings("[rollout]\nbake_faults = 1\n")).await;
+    let url = made(&world, Export::Check, Misdeed::Nothing).await;
+    let bad = Hostile::new("made", Export::Read, Misdeed::Trap).build().unwrap();
+    let shadow = async || {
+        let path = "plugins/made?shadow=60s";
+        world.api.send("PUT", path, "application/wasm", bad.clone()).await.unwrap().expect(200).unwrap();
+    };
+    shadow().await;
+    // Too large to be recorded, so that the next rollout of these bytes gets as far as its trial.
+    post(&world, &url, &"x".repeat(9_000)).await;
+    let ended = stands(&world, "made", "aborted").await;
+    assert_eq!(ended["figures"]["shadow"]["faults"], 1, "{ended:#}");
+    shadow().await;
+    // Longer than it takes to see that a trial went wrong.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let records = rollouts(&world, "made").await;
+    assert_eq!(records[0]["state"], "shadow", "{records:#?}");
+    post(&world, &url, &"y".repeat(9_000)).await;
+    let ended = stands(&world, "made", "aborted").await;
+    assert_eq!(ended["figures"]["shadow"]["faults"], 1, "{ended:#}");
+}

@@ -172,24 +172,24 @@ async fn take_over(app: &App) {
     }
 }
 
+/// Asks for owners first: there are few of them, and many calls.
 async fn orphans(app: &App, missed: &mut HashMap<String, Instant>) -> Result<(), String> {
-    let unfinished = app.store.unfinished_calls().await.map_err(|error| error.to_string())?;
-    let mut owners: HashMap<String, bool> = HashMap::new();
-    for call in unfinished.iter().filter(|call| call.owner != app.node.id()) {
-        if !owners.contains_key(&call.owner) {
-            let alive = app.node.is_alive(&call.owner).await?;
-            owners.insert(call.owner.clone(), alive);
+    let mut dead = Vec::new();
+    for owner in app.store.other_owners(app.node.id()).await.map_err(|error| error.to_string())? {
+        if !app.node.is_alive(&owner).await? {
+            dead.push(owner);
         }
     }
     // A host without others knows at once that nobody else has its calls.
     let patience = if app.shared.is_shared() { DEAD } else { Duration::ZERO };
-    missed.retain(|owner, _| owners.get(owner) == Some(&false));
-    for call in unfinished {
-        if owners.get(&call.owner) != Some(&false) {
+    missed.retain(|owner, _| dead.contains(owner));
+    for owner in dead {
+        let since = *missed.entry(owner.clone()).or_insert_with(Instant::now);
+        if since.elapsed() < patience {
             continue;
         }
-        let since = *missed.entry(call.owner.clone()).or_insert_with(Instant::now);
-        if since.elapsed() >= patience {
+        let left = app.store.unfinished_calls_of(&owner).await.map_err(|error| error.to_string())?;
+        for call in left {
             app.calls.take_over(&call).await;
         }
     }

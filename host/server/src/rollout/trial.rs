@@ -21,6 +21,8 @@ pub(crate) enum Mode {
 pub(crate) struct Trial {
     pub(crate) generation: Arc<Generation>,
     pub(crate) mode: Mode,
+    /// Faults of its guests before: the same bytes may have been on trial already.
+    faults_before: u64,
     compared: AtomicU64,
     different: AtomicU64,
     failed: AtomicU64,
@@ -50,7 +52,8 @@ impl Trial {
     pub(crate) fn new(generation: Arc<Generation>, mode: Mode) -> Self {
         let zero = AtomicU64::default;
         let (compared, different, failed, calls) = (zero(), zero(), zero(), zero());
-        Self { generation, mode, compared, different, failed, calls, aborted: AtomicBool::new(false) }
+        let (faults_before, aborted) = (total(generation.faults()), AtomicBool::new(false));
+        Self { generation, mode, faults_before, compared, different, failed, calls, aborted }
     }
 
     /// Does a call of that name begin on the build on trial? The same name always has the same answer.
@@ -89,7 +92,7 @@ impl Trial {
         if failed > 0 {
             return Some(format!("it failed at {failed} webhooks that the build in service reads"));
         }
-        let faults = total(self.generation.faults());
+        let faults = self.faults();
         (faults >= most_faults).then(|| format!("its guests failed {faults} times"))
     }
 
@@ -97,8 +100,13 @@ impl Trial {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         json!({
             "compared": read(&self.compared), "different": read(&self.different), "failed": read(&self.failed),
-            "calls": read(&self.calls), "faults": total(self.generation.faults()),
+            "calls": read(&self.calls), "faults": self.faults(),
         })
+    }
+
+    /// Of its guests, on this trial.
+    fn faults(&self) -> u64 {
+        total(self.generation.faults()).saturating_sub(self.faults_before)
     }
 }
 

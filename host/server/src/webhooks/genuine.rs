@@ -42,8 +42,15 @@ pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Re
     for generation in app.plugins.serving().into_iter().filter(|generation| generation.reads_webhooks()) {
         // One that is out must not keep the others from it.
         let Ok(mut guest) = fresh(app, &generation, &input) else { continue };
-        // A plugin that fails at recognising must not keep the others from it.
-        let Ok(Some(identity)) = guest.identify(&request) else { continue };
+        let identity = match guest.identify(&request) {
+            Ok(Some(identity)) => identity,
+            Ok(None) => continue,
+            // It must not keep the others from recognising it, and not cost every webhook its time again and again.
+            Err(error) => {
+                failed(app, &generation, &input, &error);
+                continue;
+            }
+        };
         let provider = &generation.describe().name;
         for configuration in candidates(&directory, &generation, provider, &identity) {
             match proven(app, &mut guest, &configuration, &request, &input).await? {
