@@ -26,6 +26,10 @@ impl Api {
 
     /// Sends a request below `/api/v1/`, or anywhere when `path` begins with a slash.
     pub async fn send(&self, method: &str, path: &str, kind: &str, body: Vec<u8>) -> Result<Answer> {
+        self.request(method, path, kind, body, None).await
+    }
+
+    async fn request(&self, method: &str, path: &str, kind: &str, body: Vec<u8>, key: Option<&str>) -> Result<Answer> {
         let url = match path.starts_with('/') {
             true => format!("{}{path}", self.base),
             false => format!("{}/api/v1/{path}", self.base),
@@ -34,6 +38,9 @@ impl Api {
         let mut request = self.client.request(method, url).header("content-type", kind).body(body);
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         Answer::read(request.send().await.context("the host did not answer")?).await
     }
@@ -48,6 +55,11 @@ impl Api {
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         self.send("POST", path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// With an `Idempotency-Key`.
+    pub async fn post_keyed(&self, path: &str, body: &Value, key: &str) -> Result<Answer> {
+        self.request("POST", path, "application/json", body.to_string().into_bytes(), Some(key)).await
     }
 
     pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {

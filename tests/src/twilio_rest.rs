@@ -33,6 +33,8 @@ pub enum Fault {
     Status(u16, Option<u32>),
     /// It is done, and the answer breaks off.
     AnswerLost,
+    /// No answer ever comes; it is done all the same, or not.
+    Stalled { done: bool },
 }
 
 /// A call that was placed.
@@ -167,25 +169,41 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let mut books = locked(&books);
+    let answer = answer(&mut locked(&books), &method, &uri, &headers, &body);
+    match answer {
+        Some(answer) => answer,
+        // Until whoever asked is gone.
+        None => std::future::pending().await,
+    }
+}
+
+/// None where no answer comes.
+fn answer(books: &mut Books, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
     let root = format!("/2010-04-01/Accounts/{}", books.account.sid);
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     let Some(path) = target.strip_prefix(&root).map(|path| path.trim_start_matches('/').to_owned()) else {
-        return refusal(404, 20404, "no such account");
+        return Some(refusal(404, 20404, "no such account"));
     };
-    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-    let authorized = books.authorized(&headers);
+    let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+    let authorized = books.authorized(headers);
     let seen = Seen { method: method.to_string(), path, form, authorized };
     books.seen.push(seen.clone());
     if !authorized {
-        return refusal(401, 20003, "Authenticate");
+        return Some(refusal(401, 20003, "Authenticate"));
     }
-    let fault = books.fault(&seen.method);
-    if let Some(Fault::Status(status, retry_after)) = fault {
-        return failing(status, retry_after);
+    match books.fault(&seen.method) {
+        None => Some(books.act(&seen)),
+        Some(Fault::Status(status, retry_after)) => Some(failing(status, retry_after)),
+        Some(Fault::Stalled { done: false }) => None,
+        Some(Fault::Stalled { done: true }) => {
+            books.act(&seen);
+            None
+        }
+        Some(Fault::AnswerLost) => {
+            books.act(&seen);
+            Some(broken_off())
+        }
     }
-    let answer = books.act(&seen);
-    if fault == Some(Fault::AnswerLost) { broken_off() } else { answer }
 }
 
 impl Books {

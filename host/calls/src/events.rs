@@ -104,6 +104,8 @@ pub struct Change {
     pub duration: Option<u32>,
     pub cost: Option<(String, String)>,
     pub reason: Option<String>,
+    /// When the provider is to be asked what the call cost, if it has not said so by then.
+    pub bill_at: Option<u64>,
 }
 
 /// An entry in the call's history.

@@ -3,6 +3,7 @@
 //! Promises: statuses only move forward; a late, repeated or out-of-order report changes nothing; a call ends once, with
 //! one reason; a call whose placing has an unknown outcome is looked for before anything else, and never placed twice.
 
+pub mod bill;
 mod desk;
 mod errand;
 mod events;

@@ -1,5 +1,6 @@
 //! One call from its first sign to its bill.
 
+use crate::bill;
 use crate::errand::{Due, Errand};
 use crate::events::{Change, Effect, Ended, Input, Limits, Report, Stored, record, reported_record, word};
 use crate::status::{Direction, Status};
@@ -10,8 +11,8 @@ const HANG_UPS: u32 = 5;
 const NOT_FOUND: u32 = 3;
 /// How often it is asked in all, also where it cannot be reached: four minutes.
 const READ_BACKS: u32 = 9;
-/// When a call is looked at after its end until it is priced.
-const INSPECTIONS: [u64; 4] = [10_000, 60_000, 300_000, 1_800_000];
+/// How long a call that is over still listens: figures of its audio and repeated reports come about the time of its end.
+const LINGER: u64 = 10_000;
 /// How long the provider may take to say how a call stands that was found at a restart.
 const PICKED_UP: u64 = 20_000;
 
@@ -40,8 +41,9 @@ pub struct CallMachine {
     sequence: Option<u64>,
     duration: Option<u32>,
     cost: Option<(String, String)>,
-    inspections: usize,
-    inspect_at: Option<u64>,
+    /// Asked how it stands after a restart.
+    looked_at: bool,
+    lingers: bool,
     /// When patience with the present state ends.
     patience: Option<u64>,
     /// The cap on the whole call has been reached, and what follows from it was done.
@@ -90,8 +92,8 @@ impl CallMachine {
             sequence: None,
             duration: None,
             cost: None,
-            inspections: 0,
-            inspect_at: None,
+            looked_at: false,
+            lingers: true,
             patience: Some(now + wait),
             overlong: false,
             handed_over: false,
@@ -155,7 +157,8 @@ impl CallMachine {
     /// When `Tick` is next wanted. None when nothing is left to do.
     pub fn next_deadline(&self) -> Option<u64> {
         let due = if self.is_finished() {
-            [self.inspect_at, self.hang_up.deadline(), None, None]
+            let linger = self.ended_at.filter(|_| self.lingers).map(|at| at + LINGER);
+            [linger, self.hang_up.deadline(), None, None]
         } else {
             let longest = (!self.overlong).then_some(self.began + self.limits.max_duration);
             [self.patience, self.read_back.deadline(), self.hang_up.deadline(), longest]
@@ -261,7 +264,7 @@ impl CallMachine {
         effects.push(reported_record(&report, late));
         self.bill(&report, effects);
         if self.is_finished() {
-            return self.plan_inspection(now);
+            return;
         }
         match report.status.filter(|_| !late) {
             Some(status) if status.is_terminal() => return self.end(now, status, None, effects),
@@ -280,8 +283,7 @@ impl CallMachine {
 
     /// Duration and cost may come after the end. A longer duration and another cost correct what was said before.
     fn bill(&mut self, report: &Report, effects: &mut Vec<Effect>) {
-        let duration = report.duration.filter(|said| self.duration.is_none_or(|known| *said > known));
-        let cost = report.cost.clone().filter(|said| self.cost.as_ref() != Some(said));
+        let (duration, cost) = bill::news(report, self.duration, self.cost.as_ref());
         self.duration = duration.or(self.duration);
         self.cost = cost.clone().or(self.cost.take());
         if duration.is_some() || cost.is_some() {
@@ -402,9 +404,7 @@ impl CallMachine {
     }
 
     fn inspect_failed(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        if self.is_finished() {
-            self.plan_inspection(now);
-        } else {
+        if !self.is_finished() {
             self.still_up(now, effects);
         }
     }
@@ -416,10 +416,7 @@ impl CallMachine {
             Due::Nothing => {}
         }
         if self.is_finished() {
-            if self.inspect_at.is_some_and(|at| now >= at) {
-                self.inspect_at = None;
-                effects.push(Effect::Inspect);
-            }
+            self.lingers &= self.ended_at.is_some_and(|at| now < at + LINGER);
             return;
         }
         match self.read_back.due(now) {
@@ -449,10 +446,9 @@ impl CallMachine {
 
     /// First asks how the call stands; whoever does not answer in time has to end it.
     fn look_at_it(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        if self.inspections > 0 {
+        if std::mem::replace(&mut self.looked_at, true) {
             return self.still_up(now, effects);
         }
-        self.inspections = 1;
         self.patience = Some(now + PICKED_UP);
         effects.push(Effect::Inspect);
     }
@@ -485,7 +481,6 @@ impl CallMachine {
         self.ended_at = Some(now);
         self.patience = None;
         self.hang_up.settled();
-        self.inspections = 0;
         let reason = match (reason, self.reason.take()) {
             (_, Some(first)) => word(&first),
             (Some(reason), None) => word(&reason),
@@ -496,10 +491,10 @@ impl CallMachine {
             answered_at: self.answered_unseen(now),
             ended_at: Some(now),
             reason: Some(reason.clone()),
+            bill_at: self.bill_at(now),
             ..Change::default()
         }));
         effects.push(Effect::Finished { status, reason });
-        self.plan_inspection(now);
     }
 
     /// When a call was answered whose end came before the news of its answer.
@@ -511,19 +506,9 @@ impl CallMachine {
         self.answered_at
     }
 
-    /// After the end, the bill: asked for a few times, ever more rarely.
-    fn plan_inspection(&mut self, now: u64) {
+    /// When the provider is asked for what it has not said yet.
+    fn bill_at(&self, now: u64) -> Option<u64> {
         let settled = self.cost.is_some() && self.duration.is_some();
-        let known = self.placing == Placing::Known;
-        if !self.is_finished() || settled || !known || self.inspect_at.is_some() {
-            if settled {
-                self.inspect_at = None;
-            }
-            return;
-        }
-        if let Some(delay) = INSPECTIONS.get(self.inspections) {
-            self.inspections += 1;
-            self.inspect_at = Some(now + delay);
-        }
+        (self.placing == Placing::Known && !settled).then(|| bill::next_question(now, 0)).flatten()
     }
 }

@@ -183,20 +183,24 @@ fn a_bill_that_comes_after_the_end_is_stored_once() {
     let stores = |effects: Vec<Effect>| effects.iter().filter(|effect| matches!(effect, Effect::Store(_))).count();
     assert_eq!(stores(machine.handle(2, Input::Reported(bill.clone()))), 1);
     assert_eq!(stores(machine.handle(3, Input::Reported(bill))), 0);
-    assert_eq!(machine.next_deadline(), None, "nothing is left to ask");
 }
 
 #[test]
-fn an_unpriced_call_is_inspected_a_few_times_and_no_more() {
+fn a_call_that_is_over_listens_for_a_while_and_its_bill_is_planned_where_it_is_open() {
+    let bill_at = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Store(Change { ended_at: Some(_), bill_at, .. }) => Some(*bill_at),
+            _ => None,
+        })
+    };
     let mut machine = inbound();
-    machine.handle(0, report(Status::Completed, None));
-    let mut asked = 0;
-    while let Some(at) = machine.next_deadline() {
-        assert_eq!(machine.handle(at, Input::Tick), vec![Effect::Inspect]);
-        machine.handle(at + 1, Input::InspectFailed);
-        asked += 1;
-    }
-    assert_eq!(asked, 4);
+    assert_eq!(bill_at(&machine.handle(5, report(Status::Completed, None))), Some(Some(10_005)));
+    assert_eq!(machine.next_deadline(), Some(10_005));
+    assert_eq!(machine.handle(10_005, Input::Tick), []);
+    assert_eq!(machine.next_deadline(), None);
+    let cost = Some(("0.01".to_owned(), "USD".to_owned()));
+    let billed = Report { status: Some(Status::Completed), duration: Some(3), cost, ..Report::default() };
+    assert_eq!(bill_at(&inbound().handle(5, Input::Reported(billed))), Some(None));
 }
 
 #[test]

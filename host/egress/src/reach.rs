@@ -4,10 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use crate::client::EgressSettings;
 use crate::networks::Networks;
+
+/// Names that are looked up at the same time. A lookup occupies a thread until the resolver answers, also when nobody waits for
+/// it any more: beyond this, requests wait here, where their patience can end.
+static LOOKUPS: Semaphore = Semaphore::const_new(32);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -61,7 +66,7 @@ impl Reach {
     pub(crate) async fn lookup(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
         let mut refusal: BoxError = "the name has no address".into();
         let mut allowed = Vec::new();
-        for address in tokio::net::lookup_host((host, port)).await? {
+        for address in limited_lookup(host, port).await? {
             match self.check(address.ip()) {
                 Ok(()) => allowed.push(address),
                 Err(reason) => refusal = reason.into(),
@@ -69,6 +74,18 @@ impl Reach {
         }
         if allowed.is_empty() { Err(refusal) } else { Ok(allowed) }
     }
+}
+
+async fn limited_lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
+    let permit = LOOKUPS.acquire().await?;
+    let name = host.to_owned();
+    // A task of its own: the permit is held for as long as the thread is.
+    let looking = tokio::spawn(async move {
+        let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
+        drop(permit);
+        found
+    });
+    Ok(looking.await??)
 }
 
 impl Resolve for Reach {

@@ -84,6 +84,7 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     warn(settings, &parts, recovered);
     let app = App::new(parts);
     tokio::spawn(jackfield_server::keep_together(app.clone()));
+    tokio::spawn(jackfield_server::keep_bills(app.clone()));
     tokio::spawn(jackfield_server::forget_old_calls(app.clone(), settings.retention.call_days));
     tokio::spawn(jackfield_server::keep_transfers(app.clone()));
     tokio::spawn(jackfield_server::keep_sockets(app.clone()));

@@ -7,6 +7,7 @@
 mod account;
 mod answering;
 pub mod api;
+mod bills;
 mod bot;
 mod call_service;
 mod clock;
@@ -39,6 +40,7 @@ use jackfield_plugins::PluginHost;
 use jackfield_store::{Shared, Store};
 
 pub use api::Admin;
+pub use bills::keep_bills;
 pub use bot::keep_watch;
 pub use call_service::{AvailableNumber, CallProblem, CallService, Switchboard};
 pub use cluster::{Node, keep_together};

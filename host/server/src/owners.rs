@@ -16,7 +16,11 @@ impl CallService {
         // A call may change hands while it is looked for.
         for _ in 0..3 {
             if let Some(handle) = self.registry.get(id) {
-                return handle.tell(input).await;
+                if let Some(told) = handle.tell_task(input.clone()).await {
+                    return told;
+                }
+                // It was about to leave.
+                self.registry.leave(id, &handle);
             }
             let stored = self.board.store.call(id).await.map_err(|error| error.to_string())?;
             let Some(call) = stored else { return Ok(()) };

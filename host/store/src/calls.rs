@@ -8,7 +8,7 @@ use crate::ids::{id_bound, new_id_at};
 use crate::model::{Call, CallChange, CallEvent, CallFilter, Inserted, NewCall, NewEvent, Page};
 use crate::store::Store;
 
-const COLUMNS: &str = "id, organization_id, owner, epoch, direction, status, provider, generation, configuration_id, agent_id, from_address, \
+pub(crate) const COLUMNS: &str = "id, organization_id, owner, epoch, direction, status, provider, generation, configuration_id, agent_id, from_address, \
                        to_address, provider_call_id, memo, created_at, answered_at, ended_at, duration_s, \
                        cost_amount, cost_currency, end_reason, recording";
 
@@ -249,7 +249,7 @@ fn fresh(id: String, new: NewCall) -> Call {
     }
 }
 
-fn call(row: &AnyRow) -> Result<Call, StoreError> {
+pub(crate) fn call(row: &AnyRow) -> Result<Call, StoreError> {
     let memo: String = row.try_get("memo")?;
     Ok(Call {
         id: row.try_get("id")?,

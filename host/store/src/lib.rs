@@ -4,6 +4,7 @@
 //! answered from a snapshot in memory, so that only writes go to the database while a caller waits.
 
 mod agents;
+mod bills;
 mod calls;
 mod configurations;
 mod directory;
@@ -23,6 +24,7 @@ mod sign_ins;
 mod store;
 mod writer;
 
+pub use bills::DueBill;
 pub use directory::{ANY_NUMBER, Directory};
 pub use error::StoreError;
 pub use ids::{new_id, new_id_at};

@@ -203,6 +203,8 @@ pub struct CallChange {
     pub cost_currency: Option<String>,
     pub end_reason: Option<String>,
     pub recording: Option<String>,
+    /// When its provider is asked what it cost, in Unix milliseconds.
+    pub bill_at: Option<i64>,
 }
 
 /// An entry for a call's history.

@@ -255,7 +255,8 @@ async fn change_one(
                answered_at = COALESCE($4, answered_at), ended_at = COALESCE($5, ended_at), \
                duration_s = COALESCE($6, duration_s), cost_amount = COALESCE($7, cost_amount), \
                cost_currency = COALESCE($8, cost_currency), end_reason = COALESCE($9, end_reason), \
-               recording = COALESCE($10, recording) WHERE id = $1 AND ($11 IS NULL OR epoch = $11)";
+               recording = COALESCE($10, recording), bill_at = COALESCE($12, bill_at) \
+               WHERE id = $1 AND ($11 IS NULL OR epoch = $11)";
     let query = sqlx::query(sql)
         .bind(id)
         .bind(&change.status)
@@ -267,7 +268,8 @@ async fn change_one(
         .bind(&change.cost_currency)
         .bind(&change.end_reason)
         .bind(&change.recording)
-        .bind(change.epoch);
+        .bind(change.epoch)
+        .bind(change.bill_at);
     if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(false);
     }

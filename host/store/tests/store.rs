@@ -95,6 +95,7 @@ on_both! {
     a_new_default_takes_the_place_of_the_one_before
     calls_are_found_by_what_they_are
     a_call_that_changed_hands_is_written_by_its_new_owner_alone
+    a_bill_that_is_due_is_asked_for_by_one
     seconds_are_counted_by_month
     old_calls_are_forgotten_with_their_histories
     secrets_are_sealed_anew_while_others_read
@@ -447,6 +448,23 @@ async fn calls_are_found_by_what_they_are(place: Place) {
     assert!(found(CallFilter { status: Some("busy".into()), ..CallFilter::default() }).await.is_empty());
     let elsewhere = store.list_calls("org_other", &CallFilter::default(), 10, None).await.unwrap();
     assert!(elsewhere.items.is_empty());
+}
+
+async fn a_bill_that_is_due_is_asked_for_by_one(place: Place) {
+    let store = place.open().await;
+    let made = store.create_call(call(Some("CA1"), 1)).await.unwrap().into_call();
+    let change = CallChange { ended_at: Some(5), bill_at: Some(10), ..CallChange::default() };
+    store.change_call(&made.id, change, vec![], 5).await.unwrap();
+    assert_eq!(store.due_bills(9, 10).await.unwrap(), []);
+    let due = store.due_bills(10, 10).await.unwrap();
+    assert_eq!((due.len(), due[0].call.id.as_str(), due[0].tries), (1, made.id.as_str(), 0));
+    assert!(store.claim_bill(&due[0], Some(70)).await.unwrap());
+    assert!(!store.claim_bill(&due[0], Some(70)).await.unwrap(), "another node was quicker");
+    assert_eq!(store.due_bills(69, 10).await.unwrap(), []);
+    let due = store.due_bills(70, 10).await.unwrap();
+    assert_eq!(due[0].tries, 1);
+    assert!(store.claim_bill(&due[0], None).await.unwrap());
+    assert_eq!(store.due_bills(i64::MAX, 10).await.unwrap(), [], "asked often enough");
 }
 
 async fn a_call_that_changed_hands_is_written_by_its_new_owner_alone(place: Place) {

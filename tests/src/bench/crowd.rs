@@ -11,6 +11,7 @@ use super::load::{Destination, LoadStream};
 use crate::api::Api;
 use crate::carrier::{Account, Carrier, Leg};
 use crate::host_process::{HostOptions, HostProcess};
+use crate::twilio_rest::TwilioRest;
 
 const NUMBER: &str = "+12065550188";
 /// Webhooks that wait for an answer at the same time.
@@ -43,11 +44,15 @@ impl Crowd {
         Self::gather_at(options, &json!({ "name": "agent", "connector": "echo" })).await
     }
 
+    /// The provider's API is one of ours that answers.
     async fn gather_at(options: HostOptions, agent: &Value) -> Result<Self> {
+        let account = Account::fresh();
+        let rest = TwilioRest::start(account.clone()).await?;
         let options = options
+            .with_twilio_at(rest.address)
             .with_settings("[limits]\ncalls = 1000000\nconnections_per_address = 100000\n[log]\nlevel = \"warn\"\n");
         let host = options.start()?;
-        let (api, account) = (host.api()?, Account::fresh());
+        let api = host.api()?;
         let configuration = api.add_twilio("bench", &account.sid, &account.token).await?;
         let agent = api.create("agents", agent).await?;
         api.add_number(NUMBER, &configuration, Some(&agent)).await?;

@@ -118,6 +118,93 @@ async fn a_place_whose_answer_was_lost_is_found_again_and_never_dialled_twice() 
     assert_eq!(world.rest.calls().len(), 1);
 }
 
+/// Where the host is killed about a dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Killed {
+    /// The order is on its way, and comes to nothing.
+    BeforeTheDial,
+    /// It rings; the answer is on its way.
+    AfterTheDial,
+    /// The answer is here.
+    WhileItRings,
+    WhileTheySpeak,
+}
+
+/// Orders a call and kills the host at that point. What was placed by then.
+async fn killed_at(world: &mut World, point: Killed, order: &Value) -> Option<PlacedCall> {
+    match point {
+        Killed::BeforeTheDial => world.rest.fail_next("POST", Fault::Stalled { done: false }),
+        Killed::AfterTheDial => world.rest.fail_next("POST", Fault::Stalled { done: true }),
+        Killed::WhileItRings | Killed::WhileTheySpeak => {}
+    }
+    let (api, order) = (world.api.clone(), order.clone());
+    let ordered = tokio::spawn(async move { api.post_keyed("calls", &order, "one").await });
+    assert!(eventually(|| world.rest.seen().iter().any(|seen| seen.method == "POST")).await);
+    if matches!(point, Killed::WhileItRings | Killed::WhileTheySpeak) {
+        ordered.await.unwrap().unwrap().expect(201).unwrap();
+    }
+    let placed = world.rest.calls().pop();
+    if point == Killed::WhileTheySpeak {
+        let mut stream = answered(world, placed.as_ref().unwrap()).await;
+        speak_and_hear(&mut stream, &frames(5)).await;
+    }
+    world.host.kill().unwrap();
+    placed
+}
+
+#[tokio::test]
+async fn a_host_that_is_killed_at_a_dial_never_dials_twice_and_lets_nobody_ring_on() {
+    for point in [Killed::BeforeTheDial, Killed::AfterTheDial, Killed::WhileItRings, Killed::WhileTheySpeak] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::with(|options| options.in_folder(folder.path())).await;
+        let order = json!({ "agent": world.agent, "to": CALLER, "from": NUMBER, "configuration": world.configuration });
+        let placed = killed_at(&mut world, point, &order).await;
+        assert_eq!(placed.is_some(), point != Killed::BeforeTheDial, "{point:?}");
+        world.start_again(folder.path());
+        // Whoever ordered it got no answer, and asks again.
+        let again = world.api.post_keyed("calls", &order, "one").await.unwrap();
+        assert_eq!(again.status / 100, 2, "{point:?}: {}", again.text());
+        let call = id(&again.json().unwrap());
+        let over = async || ended(&world.api.call(&call).await.unwrap());
+        let mut tries = 0;
+        while !over().await {
+            tries += 1;
+            assert!(tries < 600, "{point:?}: {}", world.host.output());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let calls = world.api.calls().await.unwrap();
+        assert_eq!(calls.len(), 1, "{point:?}: {calls:?}");
+        let dialled = world.rest.calls();
+        assert_eq!(dialled.len(), usize::from(placed.is_some()), "{point:?}: {:?}", world.rest.seen());
+        assert!(dialled.iter().all(|call| call.status == "completed"), "{point:?}: {dialled:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_call_cost_is_asked_after_its_end_also_by_the_next_run_of_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::with(|options| options.in_folder(folder.path())).await;
+    let (_, call) = order(&world).await;
+    let placed = world.rest.placed().await.unwrap();
+    report(&world, &placed, "completed", 3, &[("CallDuration", "7")]).await;
+    let leg = leg_of(&placed);
+    world.call_when(&leg, "the end", ended).await;
+    world.host.kill().unwrap();
+    world.rest.settle(&placed.sid, "completed", Some(7), Some("-0.0085"));
+    world.start_again(folder.path());
+    let mut shown = Value::Null;
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        shown = world.api.call(&id(&call)).await.unwrap();
+        if !shown["cost"].is_null() {
+            break;
+        }
+    }
+    assert_eq!(shown["cost"], json!({ "amount": "0.0085", "currency": "USD" }), "{shown:#}");
+    let asked = world.rest.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains(&placed.sid)).count();
+    assert_eq!(asked, 1);
+}
+
 #[tokio::test]
 async fn a_number_the_provider_refuses_fails_the_call_with_its_reason() {
     let world = World::new().await;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jackfield_tests::carrier::Webhook;
-use jackfield_tests::host_process::HostOptions;
 use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 use jackfield_tests::place;
 use serde_json::{Value, json};
@@ -191,15 +190,6 @@ async fn a_plugin_that_asks_for_more_than_the_operator_grants_is_not_admitted() 
     speak_and_hear(&mut stream, &frames(5)).await;
 }
 
-/// A host that was killed, in its folder and with its token.
-fn start_again(world: &mut World, folder: &std::path::Path) {
-    let mut options = HostOptions::new().unwrap().in_folder(folder).with_twilio_at(world.rest.address);
-    world.host.admin_token().clone_into(&mut options.admin_token);
-    world.host = options.start().unwrap();
-    world.api = world.host.api().unwrap();
-    world.carrier.gateway = world.host.gateway();
-}
-
 #[tokio::test]
 async fn a_host_that_is_killed_in_the_middle_of_a_rollout_comes_back_on_the_last_good_build() {
     let folder = tempfile::tempdir().unwrap();
@@ -218,7 +208,7 @@ async fn a_host_that_is_killed_in_the_middle_of_a_rollout_comes_back_on_the_last
             begun["digest"].as_str().unwrap().clone_into(&mut served);
         }
         world.host.kill().unwrap();
-        start_again(&mut world, folder.path());
+        world.start_again(folder.path());
         assert_eq!(world.generation().await, served, "killed at {state}");
         let record = rollouts(&world, "twilio").await.remove(0);
         let left = if state == "baking" { "serving" } else { "aborted" };
@@ -246,7 +236,7 @@ async fn killed_while_new_bytes_are_checked_the_old_build_serves_after() {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         world.host.kill().unwrap();
         upload.await.unwrap();
-        start_again(&mut world, folder.path());
+        world.start_again(folder.path());
         let serving = world.generation().await;
         let promoted = rollouts(&world, "twilio").await.into_iter().any(|record| record["digest"] == serving.as_str());
         assert!(serving == good || promoted, "after {pause} ms");

@@ -41,6 +41,15 @@ impl World {
         Self { host, api, carrier, rest, configuration, agent }
     }
 
+    /// A host that was killed, in its folder and with its token.
+    pub(crate) fn start_again(&mut self, folder: &std::path::Path) {
+        let mut options = HostOptions::new().unwrap().in_folder(folder).with_twilio_at(self.rest.address);
+        self.host.admin_token().clone_into(&mut options.admin_token);
+        self.host = options.start().unwrap();
+        self.api = self.host.api().unwrap();
+        self.carrier.gateway = self.host.gateway();
+    }
+
     /// A caller who is put through.
     pub(crate) async fn call_in(&self) -> (Leg, MediaStream) {
         let leg = Leg::inbound(CALLER, NUMBER);

@@ -73,10 +73,13 @@ pub(crate) fn start(parts: Parts) -> Handle {
         whispers: Whispers::default(),
         transfer: Arc::default(),
     };
-    if !parts.registry.enter(&id, handle.clone()) {
+    let up = !parts.machine.is_finished();
+    if !parts.registry.enter(&id, handle.clone(), up) {
         return parts.registry.get(&id).unwrap_or(handle);
     }
-    parts.metrics.call_began(&parts.call.direction);
+    if up {
+        parts.metrics.call_began(&parts.call.direction);
+    }
     let provider =
         Provider { generation: Arc::clone(parts.pin.generation()), configuration: parts.configuration, way: parts.way };
     let actor = Actor {
@@ -132,7 +135,7 @@ impl Actor {
             self.handle.stream_ends.store(true, Ordering::Release);
             self.registry.over();
         }
-        self.registry.leave(&self.handle.call().id);
+        self.registry.leave(&self.handle.call().id, &self.handle);
     }
 
     async fn handle(&mut self, input: Input) -> Result<(), String> {
@@ -357,6 +360,7 @@ fn merge(into: &mut CallChange, change: &Change, began: i64) {
     into.ended_at = change.ended_at.map(stamp).or(into.ended_at);
     into.duration_s = change.duration.map(i64::from).or(into.duration_s);
     into.end_reason = change.reason.clone().or(into.end_reason.take());
+    into.bill_at = change.bill_at.map(stamp).or(into.bill_at);
     if let Some((amount, currency)) = change.cost.clone() {
         into.cost_amount = Some(amount);
         into.cost_currency = Some(currency);

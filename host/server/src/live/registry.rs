@@ -87,7 +87,7 @@ pub(crate) struct TakenStream {
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     calls: Arc<Mutex<HashMap<String, Handle>>>,
-    /// Calls that are not over; those that only wait for their bill do not count.
+    /// Calls that are not over; those that only listen for what comes late do not count.
     up: Arc<AtomicUsize>,
 }
 
@@ -96,20 +96,24 @@ impl Registry {
         self.calls().get(call).cloned()
     }
 
-    /// Enters a call unless it is there already.
-    pub(crate) fn enter(&self, call: &str, handle: Handle) -> bool {
+    /// Enters a call unless it is there already. One that is over, and was only told something late, does not count.
+    pub(crate) fn enter(&self, call: &str, handle: Handle, up: bool) -> bool {
         match self.calls().entry(call.to_owned()) {
             std::collections::hash_map::Entry::Occupied(_) => false,
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(handle);
-                self.up.fetch_add(1, Ordering::Relaxed);
+                self.up.fetch_add(usize::from(up), Ordering::Relaxed);
                 true
             }
         }
     }
 
-    pub(crate) fn leave(&self, call: &str) {
-        self.calls().remove(call);
+    /// The call's task ended. One that was started after it stays.
+    pub(crate) fn leave(&self, call: &str, task: &Handle) {
+        let mut calls = self.calls();
+        if calls.get(call).is_some_and(|entered| entered.inbox.same_channel(&task.inbox)) {
+            calls.remove(call);
+        }
     }
 
     /// A call that was up is over.
@@ -135,10 +139,14 @@ impl Registry {
 impl Handle {
     /// Tells the call what happened, and waits until it is stored.
     pub(crate) async fn tell(&self, input: Input) -> Result<(), String> {
+        self.tell_task(input).await.unwrap_or_else(|| Err("the call is over".to_owned()))
+    }
+
+    /// The same; none where the call's task ended before it took notice.
+    pub(crate) async fn tell_task(&self, input: Input) -> Option<Result<(), String>> {
         let (done, stored) = oneshot::channel();
-        let over = || "the call is over".to_owned();
-        self.inbox.send(Order::Happened(Box::new(input), done)).map_err(|_| over())?;
-        stored.await.map_err(|_| over())?
+        self.inbox.send(Order::Happened(Box::new(input), done)).ok()?;
+        stored.await.ok()
     }
 
     /// Tells the call's stream something.
