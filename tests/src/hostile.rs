@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
+use crate::second_tier::{self, Foreign};
+
 /// Where a plugin misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Export {
@@ -72,8 +74,8 @@ pub struct Hostile {
     pub misdeed: Misdeed,
     /// The version of the contract it was built for.
     pub contract: String,
-    /// An import that no plugin is granted, as `wasi:sockets/tcp@0.2.0`.
-    pub import: Option<(&'static str, &'static str)>,
+    /// What it imports beside the contract.
+    pub import: Option<Foreign>,
     /// Misbehaves as soon as it is instantiated.
     pub at_start: bool,
 }
@@ -100,7 +102,21 @@ impl Hostile {
     /// Asks for the network.
     #[must_use]
     pub fn wanting_sockets(mut self) -> Self {
-        self.import = Some(("wasi:sockets", "tcp"));
+        self.import = Some(second_tier::SOCKETS);
+        self
+    }
+
+    /// Uses what WASI has, in its export, and traps unless nothing comes of it.
+    #[must_use]
+    pub fn using_wasi(mut self) -> Self {
+        self.import = Some(second_tier::DENIED);
+        self
+    }
+
+    /// Waits by WASI's clock, in its export.
+    #[must_use]
+    pub fn waiting(mut self) -> Self {
+        self.import = Some(second_tier::WAITING);
         self
     }
 
@@ -124,26 +140,23 @@ impl Hostile {
         let mut resolve = Resolve::default();
         let contract = contract()?.replace("@0.1.0;", &format!("@{};", self.contract));
         resolve.push_str("contract.wit", &contract)?;
-        let mut world = format!(
+        let interfaces = self.import.map_or(&[][..], |foreign| foreign.interfaces);
+        let world = format!(
             "package fixture:hostile;\nworld hostile {{\n  {}\n  export jackfield:provider/manifest@{v};\n  \
              export jackfield:provider/webhooks@{v};\n  export jackfield:provider/media@{v};\n}}\n",
-            self.import.map_or(String::new(), |(package, name)| format!("import {package}/{name}@0.2.0;")),
+            interfaces.iter().map(|name| format!("import {name};")).collect::<String>(),
             v = self.contract,
         );
-        if let Some((package, name)) = self.import {
-            let foreign = format!("package {package}@0.2.0;\ninterface {name} {{ open: func() -> u32; }}\n");
-            resolve.push_str("foreign.wit", &foreign)?;
+        for package in self.import.map_or(&[][..], |foreign| foreign.packages) {
+            resolve.push_str("foreign.wit", package)?;
         }
-        world.push('\n');
         let package = resolve.push_str("hostile.wit", &world)?;
         let world = resolve.select_world(&[package], Some("hostile"))?;
         Ok((resolve, world))
     }
 
     fn text(&self) -> String {
-        let import = self.import.map_or(String::new(), |(package, name)| {
-            format!("(import \"{package}/{name}@0.2.0\" \"open\" (func $foreign (result i32)))")
-        });
+        let import = self.import.map_or("", |foreign| foreign.imports);
         let start =
             if self.at_start { format!("(func $start {}) (start $start)", self.misdeed.body()) } else { String::new() };
         let exports: String = EXPORTS.iter().map(|export| self.export_text(export)).collect();
@@ -152,7 +165,9 @@ impl Hostile {
 
     fn export_text(&self, (export, interface, name, parameters, result): &ExportShape) -> String {
         let guilty = !self.at_start && *export == self.export;
+        let foreign = self.import.map_or("", |foreign| foreign.body);
         let body = if guilty { self.misdeed.body() } else { "" };
+        let used = if guilty { foreign } else { "" };
         let result = match (guilty, self.misdeed) {
             (true, Misdeed::HugeResult | Misdeed::Amplify) => huge_result(*export),
             (true, Misdeed::BadTags) => FOUL,
@@ -164,7 +179,7 @@ impl Hostile {
         let signature = if parameters.is_empty() { String::new() } else { format!("(param {parameters})") };
         format!(
             "(func ${name} (export \"jackfield:provider/{interface}@{version}#{name}\") {signature} (result i32)\n  \
-             {body}\n  i32.const {result})\n"
+             {used}\n  {body}\n  i32.const {result})\n"
         )
     }
 }

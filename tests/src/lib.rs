@@ -19,6 +19,7 @@ pub mod http;
 pub mod object_store;
 pub mod place;
 pub mod proxy;
+pub mod second_tier;
 pub mod speech;
 pub mod telnyx_rest;
 pub mod twilio_rest;

@@ -13,7 +13,7 @@ use jackfield_server::{
 };
 use jackfield_store::Shared;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -45,10 +45,22 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
     };
-    let ending = runtime.block_on(serve(&settings)).unwrap_or_else(|sentence| refuse(&sentence));
+    let guests = match guest_threads(settings.guest_threads()) {
+        Ok(guests) => guests,
+        Err(error) => return refuse(&format!("the system gives no threads: {error}")),
+    };
+    let serving = serve(&settings, guests.handle().clone());
+    let ending = runtime.block_on(serving).unwrap_or_else(|sentence| refuse(&sentence));
     // What still runs is either of no consequence or was given up on.
+    guests.shutdown_background();
     runtime.shutdown_background();
     ending
+}
+
+/// Threads on which plugins look at webhooks and talk to their providers: a plugin that takes all its time there keeps the
+/// network's threads from nothing.
+fn guest_threads(count: usize) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(count).thread_name("guest").enable_all().build()
 }
 
 /// Names and values that are not text belong to nobody here.
@@ -56,7 +68,7 @@ fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-async fn serve(settings: &Settings) -> Result<Ending, String> {
+async fn serve(settings: &Settings, guests: Handle) -> Result<Ending, String> {
     let mut signals = Signals::new().map_err(|error| format!("signals cannot be waited for: {error}"))?;
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| format!("the system gives no address: {error}"))?;
@@ -73,8 +85,10 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
         }
     };
     let node = Node::new(id, shared.clone());
-    let parts =
-        wire(settings, Wires { shared, node, store, plugins, egress, server: Arc::new(server), admin, recordings })?;
+    let parts = wire(
+        settings,
+        Wires { shared, node, store, plugins, egress, server: Arc::new(server), admin, recordings, guests },
+    )?;
     if settings.redis_url().is_none() {
         parts.rollout.end_interrupted().await.map_err(|error| error.to_string())?;
     }
@@ -87,7 +101,7 @@ async fn serve(settings: &Settings) -> Result<Ending, String> {
     tokio::spawn(jackfield_server::keep_bills(app.clone()));
     tokio::spawn(jackfield_server::forget_old_calls(app.clone(), settings.retention.call_days));
     tokio::spawn(jackfield_server::keep_transfers(app.clone()));
-    tokio::spawn(jackfield_server::keep_sockets(app.clone()));
+    app.guests.spawn(jackfield_server::keep_sockets(app.clone()));
     tokio::spawn(jackfield_server::keep_watch(app.clone()));
     let serving = tokio::spawn(jackfield_server::serve(listener, app.clone()));
     announce(address, fresh_token.as_deref());
@@ -111,6 +125,7 @@ struct Wires {
     admin: [u8; 32],
     /// Who is told of finished recordings.
     recordings: Option<UnboundedSender<PathBuf>>,
+    guests: Handle,
 }
 
 /// Starts to bring recordings to the object store, where there is one.
@@ -129,7 +144,7 @@ fn recordings(
 
 /// Ties the parts together.
 fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
-    let Wires { shared, node, store, plugins, egress, server, admin, recordings } = wires;
+    let Wires { shared, node, store, plugins, egress, server, admin, recordings, guests } = wires;
     let (metrics, drain) = (Metrics::default(), Drain::default());
     let media = MediaPool::start(settings.media_workers(), metrics.clone(), recordings);
     let media = media.map_err(|error| format!("the audio threads cannot be started: {error}"))?;
@@ -145,9 +160,11 @@ fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
         media,
         drain: drain.clone(),
         node: node.clone(),
+        network: Handle::current(),
+        guests: guests.clone(),
     });
     let admin = Admin::new(admin, &server.limits);
-    Ok(Parts { store, shared, plugins, rollout, egress, settings: server, metrics, drain, calls, admin, node })
+    Ok(Parts { store, shared, plugins, rollout, egress, settings: server, metrics, drain, calls, admin, node, guests })
 }
 
 fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<PluginHost, String> {

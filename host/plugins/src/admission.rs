@@ -191,7 +191,9 @@ fn contract(bytes: &[u8]) -> Result<(Surface, String), String> {
 
 fn imports(surface: &Surface) -> Result<((), String), String> {
     surface.check_imports().map_err(|unfit| unfit.to_string())?;
-    Ok(((), if surface.imports("http") { "http" } else { "none" }.to_owned()))
+    let http = if surface.imports("http") { "http" } else { "none" };
+    let wasi = if surface.imports_wasi() { "; WASI, all of it denied: a plugin of the second tier" } else { "" };
+    Ok(((), format!("{http}{wasi}")))
 }
 
 #[allow(unsafe_code, reason = "wasmtime deserialises native code; these bytes come from our compiler or carry our MAC")]

@@ -3,6 +3,8 @@
 
 use wasmparser::{Encoding, Parser, Payload};
 
+use crate::wasi;
+
 /// The contract this host speaks.
 pub const CONTRACT: &str = "0.1.0";
 const PACKAGE: &str = "jackfield:provider/";
@@ -38,7 +40,8 @@ pub enum Unfit {
     )]
     OtherContract { built: String },
     #[error(
-        "the plugin imports `{0}`, which plugins are not granted. A plugin may import only `jackfield:provider/http`."
+        "the plugin imports `{0}`, which plugins are not granted. A plugin may import `jackfield:provider/http`; a language that \
+         cannot do without WASI may import `cli`, `clocks`, `filesystem`, `io` and `random`, which lead nowhere."
     )]
     ForbiddenImport(String),
 }
@@ -95,11 +98,17 @@ impl Surface {
             name.strip_prefix(PACKAGE)
                 .and_then(|rest| rest.split_once('@'))
                 .is_some_and(|(interface, _)| matches!(interface, "types" | "http"))
+                || wasi::is_denied(name)
         };
         match self.imports.iter().find(|name| !allowed(name)) {
             Some(name) => Err(Unfit::ForbiddenImport(name.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Is it of the second tier?
+    pub fn imports_wasi(&self) -> bool {
+        self.imports.iter().any(|name| name.starts_with("wasi:"))
     }
 
     /// Does it export this interface of the contract?

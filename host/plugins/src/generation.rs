@@ -18,7 +18,9 @@ use crate::fault::GuestError;
 use crate::guest::{self, CallsGuest, ChatGuest, DeskGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
+use crate::turns::{Turn, Turns};
 use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
+use crate::wasi;
 
 const HTTP: &str = "jackfield:provider/http@0.1.0";
 
@@ -33,11 +35,14 @@ pub struct Generation {
     pub(crate) limits: GuestLimits,
     counters: Counters,
     calls: AtomicUsize,
+    turns: Turns,
 }
 
 /// The interfaces a component exports, linked. Absent ones are `None`.
 #[derive(Clone)]
 pub(crate) struct Capabilities {
+    /// Of the second tier: it imports WASI.
+    wasi: bool,
     pub(crate) describes: DescribesPre<GuestState>,
     webhooks: Option<ReadsWebhooksPre<GuestState>>,
     calls: Option<ControlsCallsPre<GuestState>>,
@@ -57,6 +62,7 @@ struct Counters {
     webhooks: AtomicU64,
     refused: AtomicU64,
     micros: AtomicU64,
+    memory: AtomicUsize,
 }
 
 /// How a generation's webhooks fared since it was loaded.
@@ -68,6 +74,12 @@ pub struct GuestCounts {
     pub refused: u64,
     /// Microseconds in its guests, for those it proved.
     pub micros: u64,
+    /// Those that wait for their turn now.
+    pub waiting: usize,
+    /// Those that were turned away because too many waited.
+    pub turned_away: u64,
+    /// Bytes of memory that a guest had at most.
+    pub memory: usize,
 }
 
 /// A copy of the counters.
@@ -89,9 +101,11 @@ impl Capabilities {
     /// Links the component twice: `calls` gets the way out, everything else gets a refusal in its place.
     pub(crate) fn link(engine: &Engine, component: &Component, surface: &Surface) -> wasmtime::Result<Self> {
         let pure = pure_linker(engine, surface)?.instantiate_pre(component)?;
-        let with_io = || -> wasmtime::Result<InstancePre<GuestState>> { io_linker(engine)?.instantiate_pre(component) };
+        let with_io =
+            || -> wasmtime::Result<InstancePre<GuestState>> { io_linker(engine, surface)?.instantiate_pre(component) };
         let has = |interface: &str| surface.exports(interface);
         Ok(Self {
+            wasi: surface.imports_wasi(),
             describes: DescribesPre::new(pure.clone())?,
             webhooks: has("webhooks").then(|| ReadsWebhooksPre::new(pure.clone())).transpose()?,
             calls: has("calls").then(|| ControlsCallsPre::new(with_io()?)).transpose()?,
@@ -127,8 +141,16 @@ impl Capabilities {
     }
 }
 
-fn pure_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<GuestState>> {
+fn linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
+    if surface.imports_wasi() {
+        wasi::link(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+fn pure_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = linker(engine, surface)?;
     if surface.imports("http") {
         linker.instance(HTTP)?.func_wrap("send", |_, (_request,): (HttpRequest,)| {
             Ok((Err::<HttpResponse, HttpError>(HttpError::Denied(NO_WAY_OUT.to_owned())),))
@@ -137,8 +159,8 @@ fn pure_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<Gu
     Ok(linker)
 }
 
-fn io_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
-    let mut linker = Linker::new(engine);
+fn io_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = linker(engine, surface)?;
     linker.instance(HTTP)?.func_wrap_async("send", |mut store, (request,): (HttpRequest,)| {
         Box::new(async move {
             let answer: Result<HttpResponse, HttpError> = match guest::outbound(store.data_mut()) {
@@ -165,7 +187,8 @@ impl Generation {
         limits: GuestLimits,
     ) -> Self {
         let (counters, calls) = (Counters::default(), AtomicUsize::new(0));
-        Self { digest, source, loaded_at, provider, capabilities, engine, limits, counters, calls }
+        let turns = Turns::new(limits.at_once, limits.queue);
+        Self { digest, source, loaded_at, provider, capabilities, engine, limits, counters, calls, turns }
     }
 
     /// SHA-256 of the component's bytes, in hex.
@@ -186,6 +209,11 @@ impl Generation {
     /// What `manifest.describe` said at admission.
     pub fn describe(&self) -> &Provider {
         &self.provider
+    }
+
+    /// 1, or 2 for a component that imports WASI.
+    pub fn tier(&self) -> u8 {
+        if self.capabilities.wasi { 2 } else { 1 }
     }
 
     /// Does it read webhooks?
@@ -236,8 +264,28 @@ impl Generation {
     /// How its webhooks fared so far.
     pub fn counts(&self) -> GuestCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { webhooks, refused, micros, .. } = &self.counters;
-        GuestCounts { webhooks: read(webhooks), refused: read(refused), micros: read(micros) }
+        let Counters { webhooks, refused, micros, memory, .. } = &self.counters;
+        GuestCounts {
+            webhooks: read(webhooks),
+            refused: read(refused),
+            micros: read(micros),
+            waiting: self.turns.waiting(),
+            turned_away: self.turns.turned_away(),
+            memory: memory.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits for a guest's turn to look at a new webhook.
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub async fn turn(&self) -> Result<Turn<'_>, GuestError> {
+        self.turns.take().await
+    }
+
+    /// Waits for a guest's turn to go on with a webhook that it has begun.
+    pub async fn next_turn(&self) -> Turn<'_> {
+        self.turns.wait().await
     }
 
     /// A webhook was proved genuine, read and answered in so many microseconds of its guests.
@@ -254,6 +302,10 @@ impl Generation {
     /// Instructions that exports of its guests ran so far, where limits say to count them.
     pub fn instructions(&self) -> u64 {
         self.counters.instructions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn had_memory(&self, bytes: usize) {
+        self.counters.memory.fetch_max(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn ran(&self, instructions: u64) {

@@ -29,6 +29,8 @@ pub struct PluginGrants {
     pub secrets: Option<Vec<String>>,
     /// May it carry audio?
     pub media: Option<bool>,
+    /// May it be of the second tier: import WASI, all of it denied?
+    pub wasi: Option<bool>,
     /// Bytes of memory of an instance.
     pub memory_bytes: Option<usize>,
     /// CPU time of a webhook export.
@@ -80,6 +82,9 @@ impl PluginGrants {
         }
         if surface.exports("media") && self.media == Some(false) {
             return Err(refused("the interface", "media"));
+        }
+        if surface.imports_wasi() && self.wasi == Some(false) {
+            return Err(refused("the interface", "wasi"));
         }
         let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let hosts = list(provider.hosts.iter().map(String::as_str).collect());

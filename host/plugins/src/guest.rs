@@ -40,8 +40,9 @@ pub(crate) fn arm(store: &mut Store<GuestState>, by_cpu: bool) {
     store.set_epoch_deadline(ticks);
 }
 
-/// Adds what the store ran since it was made or counted.
+/// Adds what the store ran since it was made or counted, and notes its memory.
 pub(crate) fn count(generation: &Generation, store: &mut Store<GuestState>) {
+    generation.had_memory(store.data().store.memory);
     if generation.limits.counted {
         generation.ran(u64::MAX - store.get_fuel().unwrap_or(u64::MAX));
         store.set_fuel(u64::MAX).ok();

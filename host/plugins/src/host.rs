@@ -88,6 +88,8 @@ pub struct GenerationSummary {
     pub source: String,
     /// Unix milliseconds.
     pub loaded_at_ms: u64,
+    /// 1, or 2 for a component that imports WASI, all of it denied.
+    pub tier: u8,
     pub current: bool,
     /// Calls that hold it now.
     pub calls: usize,
@@ -100,6 +102,12 @@ pub struct GenerationSummary {
     pub refused: u64,
     /// Microseconds in its guests, for webhooks that it proved genuine.
     pub webhook_micros: u64,
+    /// Webhooks that wait for their turn now.
+    pub waiting: usize,
+    /// Webhooks that were turned away because too many waited.
+    pub turned_away: u64,
+    /// Bytes of memory that a guest had at most.
+    pub memory_bytes: usize,
 }
 
 impl PluginHost {
@@ -299,12 +307,13 @@ impl Slot {
 
 fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
     let GuestFaults { traps, deadlines, bad_results } = generation.faults();
-    let GuestCounts { webhooks, refused, micros } = generation.counts();
+    let GuestCounts { webhooks, refused, micros, waiting, turned_away, memory } = generation.counts();
     GenerationSummary {
         digest: generation.digest().to_owned(),
         version: generation.describe().version.clone(),
         source: generation.source().to_owned(),
         loaded_at_ms: generation.loaded_at(),
+        tier: generation.tier(),
         current,
         calls: generation.calls(),
         traps,
@@ -313,6 +322,9 @@ fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
         webhooks,
         refused,
         webhook_micros: micros,
+        waiting,
+        turned_away,
+        memory_bytes: memory,
     }
 }
 

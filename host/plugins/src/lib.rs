@@ -19,6 +19,8 @@ mod host;
 mod limits;
 mod outbound;
 pub mod proof;
+mod turns;
+mod wasi;
 
 pub use admission::{Refusal, StageReport, digest_of};
 pub use cache::CompiledCache;

@@ -1,11 +1,13 @@
 //! What a guest may use. Each figure is a setting.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use crate::outbound::Outbound;
+use crate::wasi::Denied;
 
 /// Bounds on guests and on the files they come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub struct GuestLimits {
     pub generations: usize,
     /// Requests that one `calls` export may send.
     pub requests: u32,
+    /// Guests of one build that read webhooks at the same time, and webhooks that may wait for their turn.
+    pub at_once: usize,
+    pub queue: usize,
     /// Count instructions: for looking at a plugin, since it makes every one of them dearer.
     pub counted: bool,
 }
@@ -47,6 +52,8 @@ impl Default for GuestLimits {
             instances: 2_500,
             generations: 8,
             requests: 32,
+            at_once: 2,
+            queue: 256,
             counted: false,
         }
     }
@@ -60,10 +67,12 @@ const FIRST_LOOK: u64 = 2;
 
 /// What a store carries: its memory bound, its time, and for `calls` the way out.
 pub(crate) struct GuestState {
-    pub(crate) store: StoreLimits,
+    pub(crate) store: Bound,
     pub(crate) budget: Budget,
     pub(crate) outbound: Option<Box<dyn Outbound>>,
     pub(crate) requests_left: u32,
+    /// Of the second tier alone. Never locked: what is in there may not be shared, and a lock says that it is not.
+    pub(crate) wasi: Option<Box<Mutex<Denied>>>,
 }
 
 impl std::fmt::Debug for GuestState {
@@ -74,14 +83,48 @@ impl std::fmt::Debug for GuestState {
 
 impl GuestState {
     pub(crate) fn new(limits: &GuestLimits, cpu: Duration, outbound: Option<Box<dyn Outbound>>) -> Self {
-        let store = StoreLimitsBuilder::new()
+        let limits_of_store = StoreLimitsBuilder::new()
             .memory_size(limits.memory)
             .memories(1)
             .tables(4)
             .instances(8)
             .table_elements(4_096)
             .build();
-        Self { store, budget: Budget::new(cpu, limits.wall), outbound, requests_left: limits.requests }
+        let store = Bound { limits: limits_of_store, memory: 0 };
+        Self { store, budget: Budget::new(cpu, limits.wall), outbound, requests_left: limits.requests, wasi: None }
+    }
+}
+
+/// Bounds a store, and notes how much memory it had at most.
+pub(crate) struct Bound {
+    limits: StoreLimits,
+    /// Bytes.
+    pub(crate) memory: usize,
+}
+
+impl ResourceLimiter for Bound {
+    fn memory_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        let granted = self.limits.memory_growing(now, wanted, most)?;
+        if granted {
+            self.memory = self.memory.max(wanted);
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        self.limits.table_growing(now, wanted, most)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
     }
 }
 

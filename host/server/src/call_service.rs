@@ -103,6 +103,10 @@ pub struct Switchboard {
     pub drain: Drain,
     /// This host among others.
     pub node: Node,
+    /// Threads of the network, on which calls have their tasks, whoever begins them.
+    pub network: tokio::runtime::Handle,
+    /// Threads on which plugins carry out what calls order.
+    pub guests: tokio::runtime::Handle,
 }
 
 impl std::fmt::Debug for Switchboard {
@@ -401,6 +405,8 @@ impl CallService {
         let (way, store, metrics) = (self.way_out(), store.clone(), metrics.clone());
         let (registry, seats, wishes) = (self.registry.clone(), self.seats.clone(), self.wishes.sender.clone());
         live::start(Parts {
+            network: self.board.network.clone(),
+            guests: self.board.guests.clone(),
             call,
             machine,
             pin,

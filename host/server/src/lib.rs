@@ -38,6 +38,7 @@ use std::sync::Arc;
 use jackfield_egress::Egress;
 use jackfield_plugins::PluginHost;
 use jackfield_store::{Shared, Store};
+use tokio::runtime::Handle;
 
 pub use api::Admin;
 pub use bills::keep_bills;
@@ -90,6 +91,8 @@ pub struct Parts {
     pub admin: Admin,
     /// This host among others.
     pub node: Node,
+    /// Threads on which plugins look at webhooks.
+    pub guests: Handle,
 }
 
 impl App {

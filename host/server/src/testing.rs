@@ -7,6 +7,7 @@ use jackfield_egress::{Egress, EgressSettings};
 use jackfield_plugins::{GuestLimits, PluginHost, Pooling};
 use jackfield_store::{Keyring, Shared, Store};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use crate::api::digest_of_token;
 use crate::{Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, Switchboard};
@@ -38,9 +39,13 @@ pub(crate) async fn app_with(change: impl FnOnce(&mut ServerSettings)) -> (App, 
         media: MediaPool::start(1, metrics.clone(), None).unwrap(),
         drain: drain.clone(),
         node: node.clone(),
+        network: Handle::current(),
+        guests: Handle::current(),
     });
     let admin = Admin::new(digest_of_token(TOKEN), &settings.limits);
-    (App::new(Parts { store, shared, plugins, rollout, egress, settings, metrics, drain, calls, admin, node }), folder)
+    let guests = Handle::current();
+    let parts = Parts { store, shared, plugins, rollout, egress, settings, metrics, drain, calls, admin, node, guests };
+    (App::new(parts), folder)
 }
 
 /// On the defaults.

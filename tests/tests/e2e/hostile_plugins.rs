@@ -70,6 +70,35 @@ async fn a_plugin_that_loops_at_recognising_webhooks_is_soon_not_asked_any_more(
     assert_eq!(plugin["breaker"]["state"], "out", "{plugin:#}");
 }
 
+#[tokio::test]
+async fn a_plugin_that_too_many_webhooks_wait_for_turns_away_its_own_and_no_others() {
+    let world = World::with(|options| options.with_settings("[plugins]\nthreads = 2\nqueue = 3\n")).await;
+    let bytes = Hostile::new("slow", Export::Authenticate, Misdeed::Loop).build().unwrap();
+    world.api.put_plugin("slow", bytes).await.unwrap().expect(200).unwrap();
+    let configuration = json!({ "name": "slow", "provider": "slow", "fields": {} });
+    let configuration = world.api.create("telephony/configurations", &configuration).await.unwrap();
+    let url = format!("https://gw.example.net/api/v1/telephony/inbound/{configuration}");
+    let mut storm = tokio::task::JoinSet::new();
+    for index in 0..12 {
+        let own = Webhook::new(&url, vec![("a".to_owned(), index.to_string())]);
+        let carrier = world.carrier.clone();
+        storm.spawn(async move { carrier.post(&own).await.unwrap().status });
+    }
+    for index in 0..5 {
+        let caller = format!("+1415555{index:04}");
+        world.carrier.ring_through(&Leg::inbound(&caller, NUMBER)).await.unwrap();
+    }
+    let answers = storm.join_all().await;
+    assert!(answers.contains(&503) && answers.contains(&502), "{answers:?}");
+    let plugin = world.api.get("plugins/slow").await.unwrap().expect(200).unwrap();
+    let known = &plugin["generations"][0];
+    assert!(known["turned_away"].as_u64().unwrap() > 0, "{plugin:#}");
+    assert_eq!(known["waiting"], 0, "{plugin:#}");
+    assert!(known["memory_bytes"].as_u64().unwrap() >= 2 << 20, "{plugin:#}");
+    let twilio = world.api.get("plugins/twilio").await.unwrap().expect(200).unwrap();
+    assert_eq!(twilio["generations"][0]["turned_away"], 0, "{twilio:#}");
+}
+
 async fn admitted(export: Export, misdeed: Misdeed) -> Arc<Generation> {
     let host = PluginHost::new(GuestLimits::default(), Pooling::Off, None).unwrap();
     let bytes = Hostile::new("hostile", export, misdeed).build().unwrap();
@@ -125,6 +154,36 @@ async fn a_plugin_without_misdeeds_answers_every_export() {
     let generation = admitted(Export::Describe, Misdeed::Nothing).await;
     for export in EXPORTS {
         assert_eq!(provoke(&generation, export), Ok(()), "{export:?}");
+    }
+}
+
+async fn of_the_second_tier(plugin: Hostile) -> Arc<Generation> {
+    let host = PluginHost::new(GuestLimits::default(), Pooling::Auto, None).unwrap();
+    let candidate = host.check("second", plugin.build().unwrap(), "test", 0).await.unwrap();
+    let imports = candidate.stages().iter().find(|stage| stage.stage == "imports").unwrap();
+    assert!(imports.detail.contains("second tier"), "{imports:?}");
+    host.promote(candidate);
+    host.current("second").unwrap()
+}
+
+#[tokio::test]
+async fn a_plugin_that_uses_wasi_finds_nothing_there() {
+    for export in EXPORTS {
+        let generation = of_the_second_tier(Hostile::new("second", export, Misdeed::Nothing).using_wasi()).await;
+        assert_eq!(generation.tier(), 2);
+        // Again and again: whatever it was given is the same each time.
+        for _ in 0..2 {
+            assert_eq!(provoke(&generation, export), Ok(()), "{export:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_waits_by_wasis_clock_traps_at_once() {
+    for export in EXPORTS {
+        let generation = of_the_second_tier(Hostile::new("second", export, Misdeed::Nothing).waiting()).await;
+        let error = provoke(&generation, export).unwrap_err();
+        assert!(error.to_string().contains("may not wait"), "{export:?}: {error}");
     }
 }
 

@@ -113,6 +113,8 @@ struct Plugins {
     result_bytes: usize,
     upload_bytes: usize,
     generations: usize,
+    threads: usize,
+    queue: usize,
     grants: BTreeMap<String, PluginGrants>,
     grants_required: bool,
 }
@@ -267,6 +269,12 @@ impl Settings {
         }
     }
 
+    /// Threads on which plugins look at webhooks.
+    pub(crate) fn guest_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if self.plugins.threads == 0 { cores() * 2 } else { self.plugins.threads }
+    }
+
     /// For guests.
     pub(crate) fn guests(&self) -> (GuestLimits, Pooling) {
         let of = &self.plugins;
@@ -281,6 +289,9 @@ impl Settings {
             instances: of.instances,
             generations: of.generations,
             requests: of.requests,
+            // Whatever one plugin does, others have half of the threads.
+            at_once: (self.guest_threads() / 2).max(1),
+            queue: of.queue,
             counted: false,
         };
         let pooling = match of.pooling {

@@ -11,6 +11,7 @@ use jackfield_plugins::Pin;
 use jackfield_plugins::types::{CallStatus, Inspection, PlaceRequest, StatusUpdate};
 use jackfield_store::{Call, CallChange, Configuration, NewEvent, Store};
 use serde_json::json;
+use tokio::runtime::Handle as Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use super::provider::Provider;
@@ -25,6 +26,8 @@ use crate::seats::Seats;
 
 /// What a call's task is made of.
 pub(crate) struct Parts {
+    pub(crate) network: Runtime,
+    pub(crate) guests: Runtime,
     pub(crate) call: Call,
     pub(crate) machine: CallMachine,
     pub(crate) pin: Pin,
@@ -41,6 +44,7 @@ pub(crate) struct Parts {
 }
 
 struct Actor {
+    guests: Runtime,
     machine: CallMachine,
     provider: Provider,
     store: Store,
@@ -83,6 +87,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
     let provider =
         Provider { generation: Arc::clone(parts.pin.generation()), configuration: parts.configuration, way: parts.way };
     let actor = Actor {
+        guests: parts.guests,
         machine: parts.machine,
         provider,
         store: parts.store,
@@ -97,7 +102,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         inbox: orders,
         _pin: parts.pin,
     };
-    tokio::spawn(actor.run());
+    parts.network.spawn(actor.run());
     handle
 }
 
@@ -215,7 +220,7 @@ impl Actor {
             store: self.store.clone(),
         });
         let inbox = self.handle.inbox.clone();
-        tokio::spawn(async move {
+        self.guests.spawn(async move {
             let input = asked.await;
             let (done, _) = oneshot::channel();
             // A task that ended needs no answer.

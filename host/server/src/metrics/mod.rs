@@ -301,6 +301,18 @@ fn render_plugins(page: &mut Exposition, app: &App) {
     for (plugin, known) in generations() {
         page.sample_of(&labels(&plugin.name, &known.digest), known.webhook_micros);
     }
+    page.gauges("jackfield_plugin_webhooks_waiting", "Webhooks that wait for their turn with a generation.");
+    for (plugin, known) in generations() {
+        page.sample_of(&labels(&plugin.name, &known.digest), known.waiting as u64);
+    }
+    page.counter("jackfield_plugin_webhooks_turned_away_total", "Webhooks that found too many waiting.");
+    for (plugin, known) in generations() {
+        page.sample_of(&labels(&plugin.name, &known.digest), known.turned_away);
+    }
+    page.gauges("jackfield_plugin_memory_bytes", "Memory that a guest of a generation had at most.");
+    for (plugin, known) in generations() {
+        page.sample_of(&labels(&plugin.name, &known.digest), known.memory_bytes as u64);
+    }
     page.counter("jackfield_rollouts_total", "Rollouts that came to an end here, and how.");
     for (outcome, value) in app.rollout.outcomes() {
         page.sample_of(&[("outcome", outcome)], value);

@@ -26,7 +26,7 @@ struct Since {
 
 impl Since {
     fn of(generation: &Generation) -> Self {
-        let GuestCounts { webhooks, refused, micros } = generation.counts();
+        let GuestCounts { webhooks, refused, micros, .. } = generation.counts();
         Self { faults: total(generation.faults()), webhooks, refused, micros }
     }
 

@@ -27,7 +27,7 @@ pub(crate) async fn take(
     let configuration = configuration.ok_or(Refused::NotGenuine("unrecognised"))?;
     let generation = app.rollout.generation(provider, &context.generation).await.map_err(Refused::Unavailable)?;
     let mut genuine = genuine::prove(app, &generation, configuration, request).await?;
-    let events = genuine.read(app, hook)?;
+    let events = genuine.read(app, hook).await?;
     let (mut action, mut leg) = (Action::Acknowledge, String::new());
     for event in events {
         let Some((named, status)) = said(&event) else { continue };
@@ -40,7 +40,7 @@ pub(crate) async fn take(
         }
     }
     app.metrics.webhook(WebhookOutcome::Accepted);
-    answer::checked(genuine.reply(app, Some(&stranger(&leg)), &action)?)
+    answer::checked(genuine.reply(app, Some(&stranger(&leg)), &action).await?)
 }
 
 /// The leg, and how it stands. Whoever asks what to do was answered.

@@ -41,7 +41,7 @@ pub(crate) async fn take(
 
 async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Result<Response, Refused> {
     let mut action = Action::Acknowledge;
-    for event in genuine.read(app, hook)? {
+    for event in genuine.read(app, hook).await? {
         let named = match &event {
             Event::Status(update) => &update.provider_id,
             Event::Instructions(instructions) => &instructions.provider_id,
@@ -61,7 +61,7 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
         }
     }
     app.metrics.webhook(WebhookOutcome::Accepted);
-    answer::checked(genuine.reply(app, Some(&guest_call(&call)), &action)?)
+    answer::checked(genuine.reply(app, Some(&guest_call(&call)), &action).await?)
 }
 
 /// Is the callback about the call its path names? One that comes before the answer to `place` brings the id along.

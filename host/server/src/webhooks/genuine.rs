@@ -37,9 +37,17 @@ pub(crate) struct Genuine {
 /// Looks for the account that a request proves to be about, over all plugins that recognise it.
 pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Refused> {
     let directory = app.store.directory();
-    let mut reason = "unrecognised";
+    let (mut reason, mut busy) = ("unrecognised", None);
     let input = input_of(&request);
     for generation in app.plugins.serving().into_iter().filter(|generation| generation.reads_webhooks()) {
+        let turn = match generation.turn().await {
+            Ok(turn) => turn,
+            // It may have been this one's.
+            Err(error) => {
+                busy = Some(error.to_string());
+                continue;
+            }
+        };
         // One that is out must not keep the others from it.
         let Ok(mut guest) = fresh(app, &generation, &input) else { continue };
         let identity = match guest.identify(&request) {
@@ -53,13 +61,16 @@ pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Re
         };
         let provider = &generation.describe().name;
         for configuration in candidates(&directory, &generation, provider, &identity) {
-            match proven(app, &mut guest, &configuration, &request, &input).await? {
-                Ok(held) => return genuine(app, guest, held, configuration, directory, request, input).await,
+            match proven(app, &mut guest, &configuration, &request, &input)? {
+                Ok(held) => {
+                    drop(turn);
+                    return genuine(app, guest, held, configuration, directory, request, input).await;
+                }
                 Err(why) => reason = why,
             }
         }
     }
-    Err(Refused::NotGenuine(reason))
+    Err(busy.map_or(Refused::NotGenuine(reason), Refused::Unavailable))
 }
 
 /// Proves a request about a known account, with the generation that is to read it.
@@ -70,8 +81,11 @@ pub(crate) async fn prove(
     request: Request,
 ) -> Result<Genuine, Refused> {
     let input = input_of(&request);
+    let turn = generation.turn().await.map_err(|error| Refused::Unavailable(error.to_string()))?;
     let mut guest = fresh(app, generation, &input)?;
-    match proven(app, &mut guest, &configuration, &request, &input).await? {
+    let outcome = proven(app, &mut guest, &configuration, &request, &input)?;
+    drop(turn);
+    match outcome {
         Ok(held) => genuine(app, guest, held, configuration, app.store.directory(), request, input).await,
         Err(why) => {
             generation.refused();
@@ -87,9 +101,12 @@ impl Genuine {
     }
 
     /// What it says.
-    pub(crate) fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
+    pub(crate) async fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
+        let generation = Arc::clone(self.guest.generation());
+        let turn = generation.next_turn().await;
         let began = Instant::now();
         let read = self.guest.read(&self.account, &self.request, hook);
+        drop(turn);
         self.spent += began.elapsed();
         match read {
             Ok(Ok(events)) => {
@@ -121,10 +138,12 @@ impl Genuine {
     }
 
     /// How this provider writes an answer. A guest that failed gets one more try in a fresh store.
-    pub(crate) fn reply(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
+    pub(crate) async fn reply(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
+        let generation = Arc::clone(self.guest.generation());
+        let _turn = generation.next_turn().await;
         let written = match self.guest.reply(&self.account, call, action) {
             Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
-                self.guest = fresh(app, &Arc::clone(self.guest.generation()), &self.input)?;
+                self.guest = fresh(app, &generation, &self.input)?;
                 self.guest.reply(&self.account, call, action)
             }
             written => written,
@@ -206,7 +225,7 @@ struct Held {
 
 type Proven = Result<Held, &'static str>;
 
-async fn proven(
+fn proven(
     app: &App,
     guest: &mut WebhookGuest,
     configuration: &Arc<Configuration>,

@@ -41,12 +41,13 @@ pub(crate) async fn of(app: &App, configuration: &str, request: Request) -> Resu
 }
 
 async fn events(app: &App, mut genuine: Genuine) -> Result<Response, Refused> {
-    let outcome = match genuine.read(app, HOOK) {
+    let outcome = match genuine.read(app, HOOK).await {
         Ok(events) => act(app, &mut genuine, events).await,
         // The caller is on the line: a plugin that cannot read may still be able to speak.
         Err(Refused::Plugin(reason)) => {
             tracing::error!(reason, "a plugin failed at an inbound call");
             speak(app, &mut genuine, "An application error has occurred. Goodbye.")
+                .await
                 .or_else(|_| fallback(genuine.generation()).ok_or(Refused::Plugin(reason)))
         }
         Err(refused) => Err(refused),
@@ -79,7 +80,7 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
     app.metrics.webhook(WebhookOutcome::Accepted);
     match answer {
         Some(answer) => Ok(answer),
-        None => answer::checked(genuine.reply(app, None, &Action::Acknowledge)?),
+        None => answer::checked(genuine.reply(app, None, &Action::Acknowledge).await?),
     }
 }
 
@@ -93,10 +94,10 @@ async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<R
     if answering::by_command(&generation) {
         let provider = app.calls.provider_of(generation, configuration);
         answering::command(app, provider, told, answering::caller(&incoming));
-        return answer::checked(genuine.reply(app, None, &Action::Acknowledge)?);
+        return answer::checked(genuine.reply(app, None, &Action::Acknowledge).await?);
     }
     let call = told.call.as_ref().map(guest_call);
-    answer::checked(genuine.reply(app, call.as_ref(), &told.action)?)
+    answer::checked(genuine.reply(app, call.as_ref(), &told.action).await?)
 }
 
 /// The document that the plugin declared for the time when it cannot answer itself.
@@ -107,6 +108,6 @@ fn fallback(generation: &Generation) -> Option<Response> {
     response.body(of("fallback-body")?.into()).ok()
 }
 
-fn speak(app: &App, genuine: &mut Genuine, sentence: &str) -> Result<Response, Refused> {
-    answer::checked(genuine.reply(app, None, &answering::say(sentence))?)
+async fn speak(app: &App, genuine: &mut Genuine, sentence: &str) -> Result<Response, Refused> {
+    answer::checked(genuine.reply(app, None, &answering::say(sentence)).await?)
 }
