@@ -29,6 +29,14 @@ pub async fn post_to_host(url: &str, token: &str) -> Result<(u16, String), Egres
     ask(Egress::new(EgressSettings::default())?.operators()?.post(url).bearer_auth(token)).await
 }
 
+/// Asks a host's API.
+///
+/// # Errors
+/// When it cannot be reached, or does not answer in time.
+pub async fn get_from_host(url: &str, token: &str) -> Result<(u16, String), EgressError> {
+    ask(Egress::new(EgressSettings::default())?.operators()?.get(url).bearer_auth(token)).await
+}
+
 async fn ask(request: reqwest::RequestBuilder) -> Result<(u16, String), EgressError> {
     let answer = request.timeout(PATIENCE).send().await.map_err(|error| class(&error))?;
     let status = answer.status().as_u16();

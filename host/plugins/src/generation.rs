@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwapOption;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
@@ -18,6 +19,7 @@ use crate::fault::GuestError;
 use crate::guest::{self, CallsGuest, ChatGuest, DeskGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
+use crate::trace::{Exchange, Recorder, Tape};
 use crate::turns::{Turn, Turns};
 use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
 use crate::wasi;
@@ -36,6 +38,7 @@ pub struct Generation {
     counters: Counters,
     calls: AtomicUsize,
     turns: Turns,
+    recorder: ArcSwapOption<Recorder>,
 }
 
 /// The interfaces a component exports, linked. Absent ones are `None`.
@@ -163,10 +166,14 @@ fn io_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<Gues
     let mut linker = linker(engine, surface)?;
     linker.instance(HTTP)?.func_wrap_async("send", |mut store, (request,): (HttpRequest,)| {
         Box::new(async move {
+            let recorded = store.data().exchanges.is_some().then(|| request.clone());
             let answer: Result<HttpResponse, HttpError> = match guest::outbound(store.data_mut()) {
                 Ok(outbound) => outbound.send(request).await,
                 Err(reason) => Err(HttpError::Denied(reason)),
             };
+            if let Some((exchanges, request)) = store.data_mut().exchanges.as_mut().zip(recorded) {
+                exchanges.push(Exchange { request, answer: answer.clone() });
+            }
             // Waiting was not the guest's doing: its time starts afresh.
             let ticks = store.data_mut().budget.start(false);
             store.set_epoch_deadline(ticks);
@@ -188,7 +195,19 @@ impl Generation {
     ) -> Self {
         let (counters, calls) = (Counters::default(), AtomicUsize::new(0));
         let turns = Turns::new(limits.at_once, limits.queue);
-        Self { digest, source, loaded_at, provider, capabilities, engine, limits, counters, calls, turns }
+        Self {
+            digest,
+            source,
+            loaded_at,
+            provider,
+            capabilities,
+            engine,
+            limits,
+            counters,
+            calls,
+            turns,
+            recorder: ArcSwapOption::empty(),
+        }
     }
 
     /// SHA-256 of the component's bytes, in hex.
@@ -329,7 +348,11 @@ impl Generation {
             .instantiate(&mut store)
             .and_then(|exports| exports.jackfield_provider_manifest().call_check(&mut store, account));
         guest::count(self, &mut store);
-        result.map_err(|error| self.fault("check", &error))
+        let result = result.map_err(|error| self.fault("check", &error));
+        if let Some(tape) = self.tape("manifest") {
+            tape.write("check", guest::given!(account), Vec::new(), &result);
+        }
+        result
     }
 
     /// A fresh guest for one webhook.
@@ -339,7 +362,8 @@ impl Generation {
             guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
         guest::arm(&mut store, true);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("webhooks", &error))?;
-        Ok(WebhookGuest::new(Arc::clone(self), store, exports))
+        let tape = self.tape("webhooks");
+        Ok(WebhookGuest::new(Arc::clone(self), store, exports, tape))
     }
 
     /// A guest for one media stream.
@@ -349,7 +373,8 @@ impl Generation {
             guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.media_cpu, None));
         guest::arm(&mut store, true);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("media", &error))?;
-        Ok(MediaGuest::new(Arc::clone(self), store, exports))
+        let tape = self.tape("media");
+        Ok(MediaGuest::new(Arc::clone(self), store, exports, tape))
     }
 
     /// A guest for the messages of an event stream.
@@ -359,7 +384,8 @@ impl Generation {
             guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
         guest::arm(&mut store, true);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("socket", &error))?;
-        Ok(SocketGuest::new(Arc::clone(self), store, exports))
+        let tape = self.tape("socket");
+        Ok(SocketGuest::new(Arc::clone(self), store, exports, tape))
     }
 
     /// A fresh guest for one order to the provider, which may send through `outbound`.
@@ -368,7 +394,9 @@ impl Generation {
         let mut store = self.store_with(outbound);
         let exports: ControlsCalls =
             pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("calls", &error))?;
-        Ok(CallsGuest::new(Arc::clone(self), store, exports))
+        let tape = self.tape("calls");
+        store.data_mut().exchanges = tape.as_ref().map(|_| Vec::new());
+        Ok(CallsGuest::new(Arc::clone(self), store, exports, tape))
     }
 
     /// A fresh guest for one order to a person's telephone.
@@ -376,7 +404,9 @@ impl Generation {
         let pre = self.capabilities.desk.as_ref().ok_or(GuestError::Absent("desk"))?;
         let mut store = self.store_with(outbound);
         let exports = pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("desk", &error))?;
-        Ok(DeskGuest::new(Arc::clone(self), store, exports))
+        let tape = self.tape("desk");
+        store.data_mut().exchanges = tape.as_ref().map(|_| Vec::new());
+        Ok(DeskGuest::new(Arc::clone(self), store, exports, tape))
     }
 
     /// A fresh guest for one message.
@@ -384,7 +414,9 @@ impl Generation {
         let pre = self.capabilities.chat.as_ref().ok_or(GuestError::Absent("chat"))?;
         let mut store = self.store_with(outbound);
         let exports = pre.instantiate_async(&mut store).await.map_err(|error| self.no_instance("chat", &error))?;
-        Ok(ChatGuest::new(Arc::clone(self), store, exports))
+        let tape = self.tape("chat");
+        store.data_mut().exchanges = tape.as_ref().map(|_| Vec::new());
+        Ok(ChatGuest::new(Arc::clone(self), store, exports, tape))
     }
 
     /// A store that has a way out.
@@ -393,6 +425,15 @@ impl Generation {
         let mut store = guest::store(&self.engine, &self.limits, state);
         guest::arm(&mut store, false);
         store
+    }
+
+    /// Has its guests recorded from now on, or no longer.
+    pub(crate) fn record(&self, recorder: Option<Arc<Recorder>>) {
+        self.recorder.store(recorder);
+    }
+
+    fn tape(&self, interface: &'static str) -> Option<Tape> {
+        Tape::of(self.recorder.load_full(), &self.digest, interface)
     }
 
     fn fault(&self, export: &'static str, error: &wasmtime::Error) -> GuestError {

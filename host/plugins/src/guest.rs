@@ -15,6 +15,7 @@ use crate::fault::GuestError;
 use crate::generation::Generation;
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
+use crate::trace::Tape;
 use crate::types::{
     Account, Action, Binding, Call, ChatMessage, DeskCall, Disproof, Endpoint, Event, Fault, HistoryEntry, Identity,
     Inspection, MediaCommand, MediaEvent, Message, NumberPage, Order, PlaceRequest, Placed, Proof, Request, Response,
@@ -66,33 +67,53 @@ fn settle<T>(
     })
 }
 
+/// Arguments by their names, for a trace.
+macro_rules! given {
+    ($($argument:ident),*) => {
+        serde_json::Map::from_iter([
+            $((stringify!($argument).to_owned(), serde_json::to_value(&$argument).unwrap_or_default())),*
+        ])
+    };
+}
+
+pub(crate) use given;
+
 /// Calls an export of a synchronous guest.
 macro_rules! export {
-    ($self:ident, $interface:ident . $call:ident ( $($argument:expr),* ), $name:literal) => {{
+    ($self:ident, $interface:ident . $call:ident ( $($argument:ident),* ), $name:literal) => {{
         if $self.spent {
             return Err(GuestError::Result { export: $name, reason: "its store is spent".to_owned() });
         }
         arm(&mut $self.store, true);
         let result = $self.exports.$interface().$call(&mut $self.store, $($argument),*);
-        settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result)
+        let result = settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result);
+        if let Some(tape) = &$self.tape {
+            tape.write($name, given!($($argument),*), Vec::new(), &result);
+        }
+        result
     }};
 }
 
 /// Calls an export that may wait for IO, within its wall time.
 macro_rules! export_io {
-    ($self:ident, $interface:ident . $call:ident ( $($argument:expr),* ), $name:literal) => {{
+    ($self:ident, $interface:ident . $call:ident ( $($argument:ident),* ), $name:literal) => {{
         arm(&mut $self.store, false);
         let wall = $self.generation.limits.calls_wall;
         let exports = $self.exports.$interface();
         let call = exports.$call(&mut $self.store, $($argument),*);
-        match tokio::time::timeout(wall, call).await {
+        let result = match tokio::time::timeout(wall, call).await {
             Ok(result) => settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result),
             Err(_) => {
                 let error = GuestError::Deadline { export: $name };
                 $self.generation.count(&error);
                 Err(error)
             }
+        };
+        if let Some(tape) = &$self.tape {
+            let exchanges = $self.store.data_mut().exchanges.take().unwrap_or_default();
+            tape.write($name, given!($($argument),*), exchanges, &result);
         }
+        result
     }};
 }
 
@@ -102,11 +123,17 @@ pub struct WebhookGuest {
     store: Store<GuestState>,
     exports: ReadsWebhooks,
     spent: bool,
+    tape: Option<Tape>,
 }
 
 impl WebhookGuest {
-    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: ReadsWebhooks) -> Self {
-        Self { generation, store, exports, spent: false }
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: ReadsWebhooks,
+        tape: Option<Tape>,
+    ) -> Self {
+        Self { generation, store, exports, spent: false, tape }
     }
 
     /// The generation this guest is an instance of.
@@ -156,11 +183,17 @@ pub struct MediaGuest {
     store: Store<GuestState>,
     exports: CarriesMedia,
     spent: bool,
+    tape: Option<Tape>,
 }
 
 impl MediaGuest {
-    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: CarriesMedia) -> Self {
-        Self { generation, store, exports, spent: false }
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: CarriesMedia,
+        tape: Option<Tape>,
+    ) -> Self {
+        Self { generation, store, exports, spent: false, tape }
     }
 
     /// `media.open`.
@@ -185,11 +218,17 @@ pub struct SocketGuest {
     store: Store<GuestState>,
     exports: KeepsSocket,
     spent: bool,
+    tape: Option<Tape>,
 }
 
 impl SocketGuest {
-    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: KeepsSocket) -> Self {
-        Self { generation, store, exports, spent: false }
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: KeepsSocket,
+        tape: Option<Tape>,
+    ) -> Self {
+        Self { generation, store, exports, spent: false, tape }
     }
 
     /// `socket.locate`.
@@ -214,11 +253,17 @@ pub struct CallsGuest {
     store: Store<GuestState>,
     exports: ControlsCalls,
     spent: bool,
+    tape: Option<Tape>,
 }
 
 impl CallsGuest {
-    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: ControlsCalls) -> Self {
-        Self { generation, store, exports, spent: false }
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: ControlsCalls,
+        tape: Option<Tape>,
+    ) -> Self {
+        Self { generation, store, exports, spent: false, tape }
     }
 
     /// `calls.probe`.
@@ -312,11 +357,17 @@ pub struct DeskGuest {
     store: Store<GuestState>,
     exports: ControlsDesks,
     spent: bool,
+    tape: Option<Tape>,
 }
 
 impl DeskGuest {
-    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: ControlsDesks) -> Self {
-        Self { generation, store, exports, spent: false }
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: ControlsDesks,
+        tape: Option<Tape>,
+    ) -> Self {
+        Self { generation, store, exports, spent: false, tape }
     }
 
     /// `desk.calls`.
@@ -360,11 +411,17 @@ pub struct ChatGuest {
     store: Store<GuestState>,
     exports: Chats,
     spent: bool,
+    tape: Option<Tape>,
 }
 
 impl ChatGuest {
-    pub(crate) fn new(generation: Arc<Generation>, store: Store<GuestState>, exports: Chats) -> Self {
-        Self { generation, store, exports, spent: false }
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        store: Store<GuestState>,
+        exports: Chats,
+        tape: Option<Tape>,
+    ) -> Self {
+        Self { generation, store, exports, spent: false, tape }
     }
 
     /// `chat.fetch`.

@@ -15,6 +15,7 @@ use crate::engine::{self, Pooling};
 use crate::generation::{Generation, GuestCounts, GuestFaults};
 use crate::grants::Grants;
 use crate::limits::GuestLimits;
+use crate::trace::{Recorder, TraceEntry};
 
 /// Loads, checks, swaps and throws out plugins. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ struct Inner {
 struct Slot {
     current: ArcSwapOption<Generation>,
     history: Mutex<Vec<Arc<Generation>>>,
+    /// Of the trace that was asked for last.
+    recorder: Mutex<Option<Arc<Recorder>>>,
 }
 
 /// New bytes that passed every check and have not been promoted.
@@ -204,6 +207,26 @@ impl PluginHost {
         true
     }
 
+    /// Takes down so many of the next calls of a plugin's exports, by all its builds in memory; 0 ends it. False where there is no
+    /// such plugin.
+    pub fn record(&self, name: &str, exports: usize) -> bool {
+        let slots = self.0.slots.load();
+        let Some(slot) = slots.get(name) else { return false };
+        let recorder = (exports > 0).then(|| Arc::new(Recorder::new(exports)));
+        for generation in &*slot.history.lock().unwrap_or_else(PoisonError::into_inner) {
+            generation.record(recorder.clone());
+        }
+        *slot.recorder.lock().unwrap_or_else(PoisonError::into_inner) = recorder;
+        true
+    }
+
+    /// What was taken down of a plugin, and whether more will be.
+    pub fn recorded(&self, name: &str) -> Option<(Vec<TraceEntry>, bool)> {
+        let slots = self.0.slots.load();
+        let recorder = slots.get(name)?.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        recorder.map(|recorder| recorder.entries())
+    }
+
     /// Names of the plugins that serve.
     pub fn names(&self) -> Vec<String> {
         self.serving().into_iter().map(|generation| generation.describe().name.clone()).collect()
@@ -257,6 +280,7 @@ impl Slot {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let known = history.iter().position(|known| known.digest() == generation.digest());
         let generation = known.map_or(generation, |index| history.remove(index));
+        generation.record(self.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone());
         history.push(Arc::clone(&generation));
         generation
     }

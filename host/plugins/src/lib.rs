@@ -19,6 +19,7 @@ mod host;
 mod limits;
 mod outbound;
 pub mod proof;
+mod trace;
 mod turns;
 mod wasi;
 
@@ -35,6 +36,8 @@ pub use guest::{CallsGuest, ChatGuest, DeskGuest, MediaGuest, SocketGuest, Webho
 pub use host::{Admission, Candidate, GenerationSummary, PluginHost, PluginSummary, RollbackError};
 pub use limits::GuestLimits;
 pub use outbound::Outbound;
+pub use trace::{Exchange, Replayed, TraceEntry, replay};
+pub use turns::Turn;
 
 /// The contract's types, generated from `wit/`.
 pub mod types {

@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use crate::outbound::Outbound;
+use crate::trace::Exchange;
 use crate::wasi::Denied;
 
 /// Bounds on guests and on the files they come in.
@@ -71,6 +72,8 @@ pub(crate) struct GuestState {
     pub(crate) budget: Budget,
     pub(crate) outbound: Option<Box<dyn Outbound>>,
     pub(crate) requests_left: u32,
+    /// Where the guest is recorded: what it sent.
+    pub(crate) exchanges: Option<Vec<Exchange>>,
     /// Of the second tier alone. Never locked: what is in there may not be shared, and a lock says that it is not.
     pub(crate) wasi: Option<Box<Mutex<Denied>>>,
 }
@@ -91,7 +94,14 @@ impl GuestState {
             .table_elements(4_096)
             .build();
         let store = Bound { limits: limits_of_store, memory: 0 };
-        Self { store, budget: Budget::new(cpu, limits.wall), outbound, requests_left: limits.requests, wasi: None }
+        Self {
+            store,
+            budget: Budget::new(cpu, limits.wall),
+            outbound,
+            requests_left: limits.requests,
+            exchanges: None,
+            wasi: None,
+        }
     }
 }
 

@@ -96,13 +96,13 @@ fn arguments<const N: usize>(case: &Case, filled: [(&str, Value); N]) -> Result<
     all.insert("account".to_owned(), case.account.clone());
     all.insert("now".to_owned(), case.now.into());
     all.extend(filled.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    Ok(Arguments(all))
+    Ok(Arguments::written(all))
 }
 
 fn entries(value: Value) -> Arguments {
     match value {
-        Value::Object(entries) => Arguments(entries),
-        _ => Arguments(Map::new()),
+        Value::Object(entries) => Arguments::written(entries),
+        _ => Arguments::written(Map::new()),
     }
 }
 

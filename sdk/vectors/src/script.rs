@@ -36,13 +36,30 @@ pub struct Script(Arc<Mutex<Played>>);
 
 #[derive(Debug)]
 struct Played {
-    exchanges: Vec<Exchange>,
+    exchanges: Vec<Due>,
     next: usize,
     wrong: Option<String>,
 }
 
+#[derive(Debug)]
+enum Due {
+    /// What is listed counts.
+    Listed(Exchange),
+    /// All of it counts: request and answer as JSON of the contract's types.
+    Exact(Value, Value),
+}
+
 impl Script {
     pub(crate) fn new(exchanges: Vec<Exchange>) -> Self {
+        Self::due(exchanges.into_iter().map(Due::Listed).collect())
+    }
+
+    /// Requests that were sent once, each with the answer it got: `http-request` and `result<http-response, http-error>`.
+    pub fn recorded(exchanges: Vec<(Value, Value)>) -> Self {
+        Self::due(exchanges.into_iter().map(|(request, answer)| Due::Exact(request, answer)).collect())
+    }
+
+    fn due(exchanges: Vec<Due>) -> Self {
         Self(Arc::new(Mutex::new(Played { exchanges, next: 0, wrong: None })))
     }
 
@@ -54,7 +71,9 @@ impl Script {
         played.next += 1;
         let wrong = match played.exchanges.get(index) {
             None => format!("one request too many: {} {}", request["method"], request["url"]),
-            Some(exchange) => match fit::listed(&exchange.request, &shown(request)) {
+            Some(Due::Exact(due, answer)) if due == request => return answer.clone(),
+            Some(Due::Exact(due, _)) => format!("request {index}: {request} instead of {due}"),
+            Some(Due::Listed(exchange)) => match fit::listed(&exchange.request, &shown(request)) {
                 Ok(()) => return exchange.answer.give(),
                 Err(why) => format!("request {index}: {why}"),
             },
@@ -64,7 +83,10 @@ impl Script {
     }
 
     /// Did all requests come, and as they were due?
-    pub(crate) fn finish(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Says which did not.
+    pub fn finish(&self) -> Result<(), String> {
         let played = self.played();
         let (sent, due) = (played.next, played.exchanges.len());
         match &played.wrong {

@@ -28,15 +28,17 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     for _ in 0..CALLS {
         let (crowd, next, ended) = (Arc::clone(&crowd), Arc::clone(&next), Arc::clone(&ended));
         callers.spawn(async move {
-            let mut lost = 0;
+            let (mut lost, mut cut) = (0, Vec::new());
             while began.elapsed() < lasting {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let stream = crowd.put_one_through(index).await?;
-                let tally = stream.speak(Instant::now(), FRAMES, 0).await?;
-                lost += tally.sent.saturating_sub(tally.heard);
+                match stream.speak(Instant::now(), FRAMES, 0).await {
+                    Ok(tally) => lost += tally.sent.saturating_sub(tally.heard),
+                    Err(error) => cut.push(format!("call {index}: {error:#}")),
+                }
                 ended.fetch_add(1, Ordering::Relaxed);
             }
-            anyhow::Ok(lost)
+            anyhow::Ok((lost, cut))
         });
     }
     let mut samples = Vec::new();
@@ -45,9 +47,14 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
         let pid = crowd.host.pid();
         samples.push((began.elapsed().as_secs_f64() / 3_600.0, process::resident(pid)?, process::descriptors(pid)?));
     }
-    let mut lost = 0;
+    let (mut lost, mut cut) = (0, Vec::new());
     while let Some(done) = callers.join_next().await {
-        lost += done??;
+        let (lost_here, cut_here) = done??;
+        lost += lost_here;
+        cut.extend(cut_here);
+    }
+    if let Some(first) = cut.first() {
+        eprintln!("{first}\n{}", crowd.host.output());
     }
     // What the first calls touch stays touched.
     let settled = &samples[samples.len() / 5..];
@@ -57,6 +64,7 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     table.told("soak, minutes", count(minutes), "");
     table.told("soak, calls", calls, "");
     table.told("soak, frames that did not come back, of each call", count(lost) / calls.max(1.0), "");
+    table.held("soak, calls that were cut", count(cut.len()), "", Limit::AtMost(0.0));
     table.held("soak, memory that an hour adds", memory, "MB", Limit::AtMost(8.0));
     table.held("soak, descriptors that an hour adds", descriptors, "", Limit::AtMost(10.0));
     Ok(())

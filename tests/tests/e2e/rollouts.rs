@@ -307,6 +307,48 @@ async fn an_operator_loads_and_drains_at_the_command_line() {
 }
 
 #[tokio::test]
+async fn what_a_plugin_did_is_recorded_and_any_build_can_be_asked_it_again() {
+    let world = quick().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let trace = path("trace");
+    let recording = ["record", "twilio", "--exports", "40", "--patience", "20", "--out", &trace];
+    let calling = async {
+        // The order may come first; what is recorded begins with the call all the same.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (leg, mut stream) = world.call_in().await;
+        speak_and_hear(&mut stream, &frames(25)).await;
+        world.rest.know(&leg.sid, &leg.from, &leg.to);
+        let id = world.api.call_of(&leg.sid).await.unwrap()["id"].as_str().unwrap().to_owned();
+        // An order that the provider is asked by its REST API.
+        world.api.post(&format!("calls/{id}/hangup"), &json!({})).await.unwrap().expect(202).unwrap();
+    };
+    let ((code, said), ()) = tokio::join!(operator(&world, &recording), calling);
+    assert_eq!(code, Some(0), "{said}");
+    let text = std::fs::read_to_string(&trace).unwrap();
+    for export in ["identify", "authenticate", "read", "reply", "open", "decode", "encode"] {
+        assert!(text.contains(&format!("\"function\":\"{export}\"")), "{export} of {said}");
+    }
+    let token = &world.carrier.account.token;
+    assert!(!text.contains(token), "no secret goes into a plugin");
+    let replay = |plugin: &str| {
+        let mut command = std::process::Command::new(place::host_binary().unwrap());
+        let ended = command.args(["plugin", "replay", &trace, "--plugin", plugin]).output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
+    };
+    let same = path("same.wasm");
+    std::fs::write(&same, place::plugin("twilio").unwrap()).unwrap();
+    let (code, said) = replay(&same);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("All 40 calls are answered as they were"), "{said}");
+    let other = path("other.wasm");
+    std::fs::write(&other, place::plugin("plivo").unwrap()).unwrap();
+    let (code, said) = replay(&other);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("webhooks.identify") && said.contains("answered otherwise"), "{said}");
+}
+
+#[tokio::test]
 async fn a_build_that_failed_a_trial_begins_its_next_one_anew() {
     let world = World::with(|options| options.with_settings("[rollout]\nbake_faults = 1\n")).await;
     let url = made(&world, Export::Check, Misdeed::Nothing).await;

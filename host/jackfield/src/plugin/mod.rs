@@ -5,12 +5,15 @@ mod check;
 mod drain;
 mod load;
 mod new;
+mod record;
 mod remote;
+mod replay;
 mod report;
 mod test;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Subcommand;
 use jackfield_plugins::{Candidate, Conformance, GuestLimits, PluginHost, Pooling, Refusal};
@@ -77,6 +80,35 @@ pub(crate) enum PluginCommand {
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
     },
+    /// Take down the next calls of a plugin's exports, on a host that runs, into a file: it holds what providers sent, telephone
+    /// numbers too.
+    Record {
+        /// The provider's name.
+        name: String,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        exports: u32,
+        /// Wait so many seconds for them, and take what there is.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        patience: u64,
+        /// The trace.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Where the host is.
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
+    /// Ask a component everything that a trace holds, and tell what it answers otherwise.
+    Replay {
+        /// What `record` wrote.
+        trace: PathBuf,
+        /// The component.
+        #[arg(long, value_name = "FILE")]
+        plugin: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Run test vectors against a component, the way calls run.
     Test {
         /// The component.
@@ -100,6 +132,10 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
             let wanted = [("shadow", shadow), ("canary", canary), ("canary_for", canary_for)];
             load::run(file, name.as_deref(), &wanted, url)
         }
+        PluginCommand::Record { name, exports, patience, out, url } => {
+            record::run(name, *exports, Duration::from_secs(*patience), out, url)
+        }
+        PluginCommand::Replay { trace, plugin, json } => replay::run(trace, plugin, *json),
         PluginCommand::Test { file, vectors, json } => test::run(file, vectors, *json),
     }
 }

@@ -132,6 +132,31 @@ pub(crate) async fn release(State(app): State<App>, Path(name): Path<String>) ->
     Ok(axum::Json(json!({ "plugin": name, "digest": plugin.digest })))
 }
 
+/// Calls of exports that one trace may hold.
+const MOST_EXPORTS: usize = 100_000;
+
+/// Has the next calls of a plugin's exports taken down; `exports=0` ends it and forgets them.
+pub(crate) async fn record(State(app): State<App>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Answer {
+    let query = query.unwrap_or_default();
+    let wanted = query.strip_prefix("exports=").and_then(|number| number.parse().ok());
+    let Some(exports) = wanted.filter(|exports| *exports <= MOST_EXPORTS) else {
+        let detail = format!("say how many calls of exports are to be taken down: `exports`, 0 to {MOST_EXPORTS}");
+        return Err(Problem::new(Kind::Malformed, detail));
+    };
+    if !app.plugins.record(&name, exports) {
+        return Err(Problem::not_found(format!("no plugin is called `{name}`; GET plugins lists them")));
+    }
+    tracing::info!(plugin = name, exports, "a plugin is recorded");
+    Ok(axum::Json(json!({ "plugin": name, "exports": exports })))
+}
+
+/// What was taken down so far.
+pub(crate) async fn trace(State(app): State<App>, Path(name): Path<String>) -> Answer {
+    let recorded = app.plugins.recorded(&name);
+    let (entries, more) = recorded.ok_or_else(|| Problem::not_found(format!("`{name}` is not recorded")))?;
+    Ok(axum::Json(json!({ "plugin": name, "done": !more, "entries": entries })))
+}
+
 fn show_rollout(known: &RolloutRecord) -> Value {
     json!({
         "id": known.id, "plugin": known.plugin, "digest": known.digest, "previous": known.previous,

@@ -149,6 +149,9 @@ pub(crate) fn table() -> Vec<Route> {
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/release", plugins::release),
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/drain", plugins::drain),
         read("/api/v1/plugins/{name}/rollouts", plugins::rollouts),
+        // What all organizations' providers send goes through a plugin.
+        host("POST", "/api/v1/plugins/{name}/trace", plugins::record),
+        host("GET", "/api/v1/plugins/{name}/trace", plugins::trace),
         // Some providers and some of their settings ask by GET.
         provider("POST", "/api/v1/telephony/inbound/run", webhooks::inbound_any),
         provider("GET", "/api/v1/telephony/inbound/run", webhooks::inbound_any),
