@@ -51,6 +51,10 @@ pub fn encode<K: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, 
 
 /// Percent-encodes one part of a URL's path or query.
 pub fn component(text: &str) -> String {
+    // URLs are read so that these, encoded or not, climb out of their place in a path. Encoded twice they name nothing.
+    if matches!(text, "." | "..") {
+        return text.replace('.', "%252E");
+    }
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
@@ -72,5 +76,11 @@ mod tests {
     fn a_plus_in_a_number_survives_the_way_out() {
         assert_eq!(encode([("To", "+14155550123")]), b"To=%2B14155550123");
         assert_eq!(component("+1 2"), "%2B1%202");
+    }
+
+    #[test]
+    fn no_name_climbs_out_of_its_place_in_a_path() {
+        assert_eq!([component("."), component("..")], ["%252E", "%252E%252E"]);
+        assert_eq!([component("%2e%2e"), component("...")], ["%252e%252e", "..."]);
     }
 }

@@ -6,10 +6,12 @@
 
 mod apt;
 mod asterisk;
+mod fuzz;
 mod plugins;
 mod run;
 mod services;
 mod test;
+mod tools;
 mod wasm_target;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ cargo xtask build          build the plugins and target/release/jackfield
 cargo xtask demo [--keep]  a phone call through a plugin that is swapped in mid-call
 cargo xtask test           every check and every test
 cargo xtask test asterisk  only calls over a real Asterisk, which it installs in a folder
+cargo xtask fuzz [SECONDS] every fuzz target for that long, or 10 seconds
 cargo xtask services up    a PostgreSQL and a Redis of our own, for work; prints where they are
 cargo xtask services down  stops them, and removes what is in them
 cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets, audio, jitter, lists, state, soak or swaps
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "bench" => build_and_become("bench", rest),
         "test" if rest == ["asterisk"] => asterisk::test(),
         "test" => test::all(),
+        "fuzz" => fuzz::all(rest),
         "services" if rest == ["up"] => services::up_and_tell(),
         "services" if rest == ["down"] => services::down(services::For::Work),
         "help" | "--help" | "-h" => {

@@ -21,7 +21,12 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 /// Cargo in the repository, with the environment as it was before `cargo run` added this package's own variables: some
 /// build scripts watch those, and would run again whenever a build is started from here.
 pub(crate) fn cargo_command() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    of_cargo(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The same for a program that starts cargo itself.
+pub(crate) fn of_cargo(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_cargo_run) {
             command.env_remove(name);

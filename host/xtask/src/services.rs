@@ -95,7 +95,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// A program, once it is there.
-fn found_or_installed(package: &str, find: &dyn Fn() -> Option<PathBuf>) -> Result<PathBuf> {
+pub(crate) fn found_or_installed(package: &str, find: &dyn Fn() -> Option<PathBuf>) -> Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::services::{self, For, Services};
-use crate::{EVERYTHING, asterisk, build, plugins, root, run, target, wasm_target};
+use crate::{EVERYTHING, asterisk, build, fuzz, plugins, root, run, target, tools, wasm_target};
 
 /// The vendors' own libraries: oracles for signatures, markup and agent protocols that share no code with us.
 const ORACLES: [&str; 6] = [
@@ -22,7 +22,11 @@ const DENY: &str = "0.20.2";
 
 pub(crate) fn all() -> Result<()> {
     let began = Instant::now();
-    timed("format", || run::cargo(&["fmt", "--all", "--check"]))?;
+    timed("format", || {
+        run::cargo(&["fmt", "--all", "--check"])?;
+        // A workspace of its own.
+        run::cargo(&["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"])
+    })?;
     timed("build", build)?;
     timed("lints", || {
         run::cargo(&["clippy", "--quiet", "--package", "xtask", "--all-targets", "--", "-D", "warnings"])?;
@@ -42,6 +46,7 @@ pub(crate) fn all() -> Result<()> {
     services::down(For::Tests)?;
     outcome?;
     timed("Asterisk", asterisk::test_what_is_built)?;
+    timed("fuzz targets", || fuzz::all(&[]))?;
     timed("documentation", documentation)?;
     run::step(&format!("all passed in {} s", began.elapsed().as_secs()));
     Ok(())
@@ -113,14 +118,7 @@ fn as_root(words: &[&str]) -> Result<Command> {
 }
 
 fn deny() -> Result<()> {
-    let tools = target().join("tools");
-    let program = tools.join("bin/cargo-deny");
-    if !program.exists() {
-        run::step("building cargo-deny (once, about two minutes)");
-        let mut cargo = run::cargo_command();
-        cargo.args(["install", "cargo-deny", "--quiet", "--locked", "--version", DENY, "--root"]).arg(&tools);
-        run::checked(&mut cargo)?;
-    }
+    let program = tools::cargo_tool("cargo-deny", DENY)?;
     let check = |what: &[&str]| {
         let mut command = Command::new(&program);
         command.args(["--log-level", "error", "check"]).args(what).current_dir(root());

@@ -3,7 +3,7 @@
 use jackfield_sdk::account;
 use jackfield_sdk::form;
 use jackfield_sdk::form::Form;
-use jackfield_sdk::proof::{base64_digest, hmac_sha256, malformed};
+use jackfield_sdk::proof::{base64_digest, fits, hmac_sha256, malformed};
 use jackfield_sdk::request::{media_type, optional_security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Proof, Request};
 
@@ -26,6 +26,8 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
         let nonce = optional_security_header(request, nonce_header)?
             .ok_or_else(|| malformed(&format!("{nonce_header} is missing")))?;
         let message = signed(request, nonce)?;
+        let all = signatures.iter().filter_map(|(found, _)| found.as_ref().ok().copied().flatten());
+        fits(all.flat_map(|header| header.split(',')).count(), message.len())?;
         let mut any_of = Vec::new();
         for (found, secret) in signatures {
             if let Some(found) = found?.filter(|_| account::has_secret(account, secret)) {
@@ -84,4 +86,26 @@ fn sorted(bytes: &[u8]) -> Vec<(String, String)> {
     let mut pairs = Form::parse(bytes).pairs().to_vec();
     pairs.sort_unstable();
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each signature takes the message anew: a head full of them would be more than a guest's memory holds.
+    #[test]
+    fn more_signatures_than_can_be_looked_at_are_malformed() {
+        let account = Account { id: String::new(), fields: Vec::new(), secrets: vec![AUTH_TOKEN.to_owned()] };
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let signed = |times: usize| {
+            let signature = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+            let form = header("content-type", "application/x-www-form-urlencoded");
+            let signatures = header("x-plivo-signature-v3", &[signature].repeat(times).join(","));
+            let headers = vec![signatures, header("x-plivo-signature-v3-nonce", "1"), form];
+            let (method, url) = ("POST".to_owned(), "https://gw.example.net/in".to_owned());
+            authenticate(&account, &Request { method, url, headers, body: b"a=b&".repeat(16 << 10) })
+        };
+        assert!(matches!(signed(500), Err(Disproof::Malformed(_))));
+        assert!(signed(2).is_ok());
+    }
 }

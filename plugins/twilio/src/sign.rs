@@ -6,6 +6,7 @@
 use jackfield_sdk::account;
 use jackfield_sdk::encoding::{from_base64, sha256_hex};
 use jackfield_sdk::form::{self, Form};
+use jackfield_sdk::proof::fits;
 use jackfield_sdk::request::{header, media_type, optional_security_header, security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
 
@@ -22,7 +23,9 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
     let (hash, secrets) = scheme(account, request)?;
     let parameters = parameters(request)?;
     let mut any_of = Vec::new();
-    for url in urls(&request.url) {
+    let urls = urls(&request.url);
+    fits(urls.len() * secrets.len(), request.url.len() + parameters.len() + digest.len())?;
+    for url in urls {
         let message = [url.as_bytes(), parameters.as_bytes()].concat();
         any_of.extend(secrets.iter().map(|secret| {
             let (secret, message, digest) = ((*secret).to_owned(), message.clone(), digest.clone());
@@ -144,5 +147,18 @@ mod tests {
         assert_eq!(urls("https://[::1]/x"), ["https://[::1]/x", "https://[::1]:443/x"]);
         assert_eq!(urls("https://a/x?to=b:1@c:2"), ["https://a/x?to=b:1@c:2", "https://a:443/x?to=b:1@c:2"]);
         assert_eq!(urls("no url"), ["no url"]);
+    }
+
+    /// Bytes that are no UTF-8 are three times as long when they were read, and each URL and secret takes them anew.
+    #[test]
+    fn a_request_that_is_too_long_to_be_proved_is_malformed() {
+        let account = Account { id: String::new(), fields: Vec::new(), secrets: vec![AUTH_TOKEN.to_owned()] };
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let form = header("content-type", "application/x-www-form-urlencoded");
+        let (method, url) = ("POST".to_owned(), "https://gw.example.net/in".to_owned());
+        let request =
+            Request { method, url, headers: vec![header(SIGNATURE, "AAAA"), form], body: vec![0xFF; 64 << 10] };
+        assert!(matches!(authenticate(&account, &request), Err(Disproof::Malformed(_))));
+        assert!(authenticate(&account, &Request { body: vec![0xFF; 16 << 10], ..request }).is_ok());
     }
 }

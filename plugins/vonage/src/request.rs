@@ -145,7 +145,8 @@ impl Calls for Vonage {
         }
         let console = console(http, account)?;
         let application = account::required(account, APPLICATION_ID)?;
-        let found = console.get(&format!("{NUMBERS}?pattern={}&search_pattern=0&size=100", digits(number)))?;
+        let wanted = form::component(digits(number));
+        let found = console.get(&format!("{NUMBERS}?pattern={wanted}&search_pattern=0&size=100"))?;
         let known = items(&found, "numbers").iter().find(|known| known["msisdn"] == digits(number));
         let known = match (known, webhook) {
             (Some(known), _) => known,
