@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::crowd::Crowd;
 use super::process;
 use super::table::{Limit, Table, count};
+use crate::demo::tell;
 
 /// Calls at once, each of so many frames.
 const CALLS: usize = 40;
@@ -54,7 +55,7 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
         cut.extend(cut_here);
     }
     if let Some(first) = cut.first() {
-        eprintln!("{first}\n{}", crowd.host.output());
+        tell(&format!("{first}\n{}", crowd.host.output()));
     }
     // What the first calls touch stays touched.
     let settled = &samples[samples.len() / 5..];
