@@ -13,12 +13,14 @@ use crate::generation::{Capabilities, Generation};
 use crate::grants::Grants;
 use crate::guest;
 use crate::limits::{GuestLimits, GuestState};
+use crate::signature::Signers;
+use crate::stock::StockPlugin;
 use crate::types::{FieldKind, Provider};
 
 /// One check that new bytes passed, or did not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StageReport {
-    /// `digest`, `size`, `contract`, `imports`, `compile`, `instantiate`, `describe`, `grants`, `promote`.
+    /// `digest`, `size`, `contract`, `signature`, `imports`, `compile`, `instantiate`, `describe`, `grants`, `promote`.
     pub stage: &'static str,
     /// False for the last of a refusal.
     pub ok: bool,
@@ -77,6 +79,9 @@ pub(crate) struct Checker<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) limits: &'a GuestLimits,
     pub(crate) grants: &'a Grants,
+    pub(crate) signers: &'a Signers,
+    /// What comes with the binary.
+    pub(crate) stock: &'static [StockPlugin],
     pub(crate) cache: Option<&'a CompiledCache>,
     pub(crate) compiler: Option<&'a CompilerProcess>,
 }
@@ -104,6 +109,9 @@ impl Checker<'_> {
         let began = Instant::now();
         let surface = stages.pass("contract", began, contract(&bytes))?;
         let began = Instant::now();
+        let signature = self.signers.allow(&bytes, self.is_stock(&bytes)).map(|detail| ((), detail));
+        stages.pass("signature", began, signature)?;
+        let began = Instant::now();
         stages.pass("imports", began, imports(&surface))?;
         let began = Instant::now();
         let component = stages.pass("compile", began, self.compile(&digest, bytes).await)?;
@@ -116,6 +124,11 @@ impl Checker<'_> {
         let engine = self.engine.clone();
         let generation = Generation::new(digest, source.to_owned(), loaded_at, provider, capabilities, engine, limits);
         Ok((generation, stages))
+    }
+
+    /// By their bytes, whichever way they came.
+    fn is_stock(&self, bytes: &[u8]) -> bool {
+        self.stock.iter().any(|plugin| plugin.bytes == bytes)
     }
 
     fn size(&self, bytes: &[u8]) -> Result<((), String), String> {

@@ -15,6 +15,8 @@ use crate::engine::{self, Pooling};
 use crate::generation::{Generation, GuestCounts, GuestFaults};
 use crate::grants::Grants;
 use crate::limits::GuestLimits;
+use crate::signature::Signers;
+use crate::stock::StockPlugin;
 
 /// Loads, checks, swaps and throws out plugins. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ struct Inner {
     cache: Option<CompiledCache>,
     compiler: OnceLock<CompilerProcess>,
     grants: OnceLock<Grants>,
+    signers: OnceLock<Signers>,
+    stock: OnceLock<&'static [StockPlugin]>,
     slots: ArcSwap<BTreeMap<String, Arc<Slot>>>,
     /// One promotion at a time; readers never wait for it.
     promoting: Mutex<()>,
@@ -107,8 +111,8 @@ impl PluginHost {
     pub fn new(limits: GuestLimits, pooling: Pooling, cache: Option<CompiledCache>) -> wasmtime::Result<Self> {
         let (engine, pooled) = engine::serving(&limits, pooling)?;
         let (slots, promoting) = (ArcSwap::default(), Mutex::new(()));
-        let (compiler, grants) = (OnceLock::new(), OnceLock::new());
-        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, grants, slots, promoting })))
+        let (compiler, grants, signers, stock) = <_>::default();
+        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, grants, signers, stock, slots, promoting })))
     }
 
     /// Components are compiled by this program from now on.
@@ -127,10 +131,28 @@ impl PluginHost {
         self
     }
 
+    /// Builds have to be signed by one of these from now on, all but those that come with the binary. Without it, or with
+    /// an empty list, nobody has to sign.
+    #[must_use]
+    pub fn trusting(self, signers: Signers) -> Self {
+        // Set once, before anything is admitted.
+        self.0.signers.set(signers).ok();
+        self
+    }
+
+    /// These plugins come with the binary. Without it none does.
+    #[must_use]
+    pub fn stocked(self, stock: &'static [StockPlugin]) -> Self {
+        // Set once, before anything is admitted.
+        self.0.stock.set(stock).ok();
+        self
+    }
+
     fn checker(&self) -> Checker<'_> {
-        let Inner { engine, limits, cache, compiler, grants, .. } = &*self.0;
-        let grants = grants.get_or_init(Grants::default);
-        Checker { engine, limits, grants, cache: cache.as_ref(), compiler: compiler.get() }
+        let Inner { engine, limits, cache, compiler, grants, signers, stock, .. } = &*self.0;
+        let (grants, signers) = (grants.get_or_init(Grants::default), signers.get_or_init(Signers::default));
+        let stock = stock.get().copied().unwrap_or_default();
+        Checker { engine, limits, grants, signers, stock, cache: cache.as_ref(), compiler: compiler.get() }
     }
 
     /// Are instances pooled?

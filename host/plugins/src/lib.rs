@@ -19,6 +19,9 @@ mod host;
 mod limits;
 mod outbound;
 pub mod proof;
+mod sections;
+mod signature;
+mod stock;
 
 pub use admission::{Refusal, StageReport, digest_of};
 pub use cache::CompiledCache;
@@ -33,6 +36,8 @@ pub use guest::{CallsGuest, ChatGuest, DeskGuest, MediaGuest, SocketGuest, Webho
 pub use host::{Admission, Candidate, GenerationSummary, PluginHost, PluginSummary, RollbackError};
 pub use limits::GuestLimits;
 pub use outbound::Outbound;
+pub use signature::{NotASignerKey, SignerKey, Signers, SigningKey, SigningKeyError, sign};
+pub use stock::StockPlugin;
 
 /// The contract's types, generated from `wit/`.
 pub mod types {

@@ -3,10 +3,12 @@
 mod build;
 mod check;
 mod drain;
+mod keygen;
 mod load;
 mod new;
 mod remote;
 mod report;
+mod sign;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -58,6 +60,11 @@ pub(crate) enum PluginCommand {
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
     },
+    /// Make a key to sign builds with, and print its public half: hosts that name it in `plugins.signers` take no others.
+    Keygen {
+        /// A new file for the private half (PKCS#8 in PEM), which only its owner can read.
+        file: PathBuf,
+    },
     /// Bring a component into service on a host that runs, at once or after trials.
     Load {
         /// The component; its file's name is the provider's, unless `--name` says otherwise.
@@ -76,6 +83,17 @@ pub(crate) enum PluginCommand {
         /// Where the host is.
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
+    },
+    /// Sign a component, in the place of whoever signed it before.
+    Sign {
+        /// The component.
+        file: PathBuf,
+        /// The file that `keygen` made.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where the signed component goes; into the same file when absent.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Run test vectors against a component, the way calls run.
     Test {
@@ -96,10 +114,12 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
         PluginCommand::Build { folder } => build::run(folder),
         PluginCommand::Check { file, vectors, json } => check::run(file, vectors.as_deref(), *json),
         PluginCommand::Drain { name, force, url } => drain::run(name, *force, url),
+        PluginCommand::Keygen { file } => keygen::run(file),
         PluginCommand::Load { file, name, shadow, canary, canary_for, url } => {
             let wanted = [("shadow", shadow), ("canary", canary), ("canary_for", canary_for)];
             load::run(file, name.as_deref(), &wanted, url)
         }
+        PluginCommand::Sign { file, key, out } => sign::run(file, key, out.as_deref()),
         PluginCommand::Test { file, vectors, json } => test::run(file, vectors, *json),
     }
 }

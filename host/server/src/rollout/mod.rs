@@ -11,7 +11,7 @@ mod stages;
 mod trial;
 
 use arc_swap::ArcSwap;
-use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, digest_of};
+use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, StockPlugin, digest_of};
 use jackfield_store::{Store, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,15 +27,6 @@ use crate::clock::{now_for_guests, now_ms};
 use crate::settings::RolloutSettings;
 
 pub use folder::watch;
-
-/// A plugin that comes with the binary.
-#[derive(Debug, Clone, Copy)]
-pub struct StockPlugin {
-    /// The provider's name.
-    pub name: &'static str,
-    /// The component.
-    pub bytes: &'static [u8],
-}
 
 /// Takes plugins in and out of service. Cheap to clone.
 #[derive(Debug, Clone)]
