@@ -60,6 +60,7 @@ async fn a_harmless_plugin_passes_every_stage_and_serves() {
             "instantiate",
             "describe",
             "grants",
+            "vectors",
             "promote"
         ]
     );

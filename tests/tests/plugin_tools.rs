@@ -55,7 +55,9 @@ fn a_new_plugin_builds_passes_its_tests_and_would_be_taken() {
     let (code, checked, _) = author.jackfield("", &["plugin", "check", file, "--json"]);
     let checked: Value = serde_json::from_str(&checked).unwrap();
     assert_eq!((code, &checked["ok"], &checked["name"]), (0, &true.into(), &"acme-voice".into()));
-    assert_eq!(checked["stages"].as_array().unwrap().len(), 9);
+    assert_eq!(checked["stages"].as_array().unwrap().len(), 10);
+    // The template's cases are in it.
+    assert!(checked["stages"][9]["detail"].as_str().unwrap().starts_with("4 of its own hold"), "{checked}");
     let (code, said, _) = author.jackfield("acme-voice", &["plugin", "test", file, "--vectors", "vectors"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("All 4 cases hold."), "{said}");

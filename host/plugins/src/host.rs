@@ -17,6 +17,7 @@ use crate::grants::Grants;
 use crate::limits::GuestLimits;
 use crate::signature::Signers;
 use crate::stock::StockPlugin;
+use crate::vectors::Vectors;
 
 /// Loads, checks, swaps and throws out plugins. Cheap to clone.
 #[derive(Clone)]
@@ -167,16 +168,36 @@ impl PluginHost {
 
     /// Takes bytes through every stage but the last. `now` in Unix milliseconds.
     pub async fn check(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
-        let checker = self.checker();
-        let (generation, stages) = checker.check(Some(name), bytes, source, now).await?;
-        Ok(Candidate { generation: Arc::new(generation), stages })
+        self.candidate(Some(name), bytes, source, now, Vectors::Run).await
     }
 
-    /// The same for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
+    /// The same for a build that comes with the binary, or that was admitted before, here or by another host on the same
+    /// database. Its vectors are not run again: they held, and a start has no time for them.
+    pub async fn check_again(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
+        let skipped = Vectors::Skip("not run again for a build of the binary, or one that was admitted before");
+        self.candidate(Some(name), bytes, source, now, skipped).await
+    }
+
+    /// Every stage but the last for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
     pub async fn examine(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
-        let checker = self.checker();
-        let (generation, stages) = checker.check(None, bytes, "file", 0).await?;
-        Ok(Candidate { generation: Arc::new(generation), stages })
+        self.candidate(None, bytes, "file", 0, Vectors::Run).await
+    }
+
+    /// The same without its vectors, for whoever runs them one by one.
+    pub async fn examine_without_vectors(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
+        self.candidate(None, bytes, "file", 0, Vectors::Skip("not asked for")).await
+    }
+
+    async fn candidate(
+        &self,
+        name: Option<&str>,
+        bytes: Vec<u8>,
+        source: &str,
+        now: u64,
+        vectors: Vectors,
+    ) -> Result<Candidate, Refusal> {
+        let (generation, stages) = self.checker().check(name, bytes, source, now, vectors).await?;
+        Ok(Candidate { generation, stages })
     }
 
     /// Moves the pointer. Calls that run keep what they have.

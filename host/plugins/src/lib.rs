@@ -22,6 +22,7 @@ pub mod proof;
 mod sections;
 mod signature;
 mod stock;
+mod vectors;
 
 pub use admission::{Refusal, StageReport, digest_of};
 pub use cache::CompiledCache;

@@ -20,6 +20,7 @@ use jackfield_vectors::Outcome;
 use tokio::runtime::Runtime;
 
 use crate::ending::Ending;
+use crate::stock::STOCK;
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -124,6 +125,13 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
     }
 }
 
+/// What to do with the vectors that a component ships.
+#[derive(Debug, Clone, Copy)]
+enum Shipped {
+    Run,
+    Leave,
+}
+
 /// A host that serves nobody, with a component that passed its checks or did not.
 struct Bench {
     runtime: Runtime,
@@ -134,8 +142,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Where the component is not: what to say, and how to end.
-    fn with(file: &Path) -> Result<Self, Ending> {
+    /// With or without the vectors that the component ships. Where it is not: what to say, and how to end.
+    fn with(file: &Path, vectors: Shipped) -> Result<Self, Ending> {
         let bytes = std::fs::read(file).map_err(|error| {
             report::complain(&format!("{}: {error}", file.display()));
             Ending::NoInput
@@ -143,7 +151,8 @@ impl Bench {
         let made = Runtime::new().map_err(|error| error.to_string()).and_then(|runtime| {
             let host = |counted| {
                 let limits = GuestLimits { counted, ..GuestLimits::default() };
-                PluginHost::new(limits, Pooling::Off, None).map_err(|error| error.to_string())
+                let host = PluginHost::new(limits, Pooling::Off, None).map_err(|error| error.to_string())?;
+                Ok::<_, String>(host.stocked(STOCK))
             };
             Ok((host(false)?, host(true)?, runtime))
         });
@@ -152,8 +161,13 @@ impl Bench {
             Ending::Config
         })?;
         let length = bytes.len();
-        let examined = runtime.block_on(host.examine(bytes.clone()));
-        let counted = runtime.block_on(counting.examine(bytes));
+        let examined = runtime.block_on(async {
+            match vectors {
+                Shipped::Run => host.examine(bytes.clone()).await,
+                Shipped::Leave => host.examine_without_vectors(bytes.clone()).await,
+            }
+        });
+        let counted = runtime.block_on(counting.examine_without_vectors(bytes));
         Ok(Self { runtime, examined, bytes: length, counted })
     }
 

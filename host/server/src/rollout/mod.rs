@@ -231,7 +231,7 @@ impl Rollout {
         }
         let bytes = self.store.generation_bytes(name, digest).await.map_err(|error| error.to_string())?;
         if let Some(bytes) = bytes.filter(|_| !self.is_refused(digest)) {
-            match self.host.check(name, bytes, "restored", now_for_guests()).await {
+            match self.host.check_again(name, bytes, "restored", now_for_guests()).await {
                 Ok(candidate) => return Ok(self.host.retain(candidate)),
                 Err(refusal) => {
                     tracing::error!(plugin = name, digest, %refusal, "a build that calls are on does not load here");
@@ -255,8 +255,9 @@ impl Rollout {
         self.host.current(name).is_some_and(|current| current.digest() == digest)
     }
 
+    /// A build of the binary, or of the database.
     async fn bring(&self, name: &str, bytes: Vec<u8>, source: &str) -> bool {
-        match self.host.check(name, bytes, source, now_for_guests()).await {
+        match self.host.check_again(name, bytes, source, now_for_guests()).await {
             Ok(candidate) => {
                 let admission = self.host.promote(candidate);
                 tracing::info!(plugin = name, digest = admission.digest, source, "a plugin is in service");
