@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // A folder that is not there yet is looked for at every build.
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut table = String::from("/// The plugins in this binary.\npub(crate) const STOCK: &[StockPlugin] = &[\n");
+    let mut table = String::from("/// The plugins in this binary.\npub(crate) static STOCK: &[StockPlugin] = &[\n");
     for (name, path) in components(&folder)? {
         println!("cargo::rerun-if-changed={}", path.display());
         writeln!(table, "    StockPlugin {{ name: {name:?}, bytes: include_bytes!({:?}) }},", path.canonicalize()?)?;

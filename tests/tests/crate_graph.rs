@@ -41,7 +41,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("jackfield-sdk", &["jackfield-vectors"]),
     ("jackfield-vectors", &[]),
     ("jackfield-component", &[]),
-    ("xtask", &["jackfield-component"]),
+    ("xtask", &["jackfield-component", "jackfield-vectors"]),
     (
         "jackfield-tests",
         &[
@@ -49,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "jackfield-media",
             "jackfield-sdk",
             "jackfield-vectors",
+            "jackfield-component",
             "plugin-twilio",
             "plugin-plivo",
             "plugin-vobiz",

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use jackfield_plugins::types::{Account, Action, Call, Direction, MediaCommand, Message, Request};
-use jackfield_plugins::{CONTRACT, CompiledCache, GuestError, GuestLimits, PluginHost, Pooling, Refusal};
+use jackfield_plugins::{
+    CONTRACT, CompiledCache, GuestError, GuestLimits, PluginHost, Pooling, Refusal, Signers, SigningKey, sign,
+};
 use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 
 fn host() -> PluginHost {
@@ -48,7 +50,19 @@ async fn a_harmless_plugin_passes_every_stage_and_serves() {
     let stages: Vec<&str> = admission.stages.iter().map(|stage| stage.stage).collect();
     assert_eq!(
         stages,
-        ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "grants", "promote"]
+        [
+            "digest",
+            "size",
+            "contract",
+            "signature",
+            "imports",
+            "compile",
+            "instantiate",
+            "describe",
+            "grants",
+            "vectors",
+            "promote"
+        ]
     );
     let mut guest = host.current("good").unwrap().webhooks().unwrap();
     assert_eq!(guest.identify(&request()), Ok(None));
@@ -171,6 +185,39 @@ async fn ten_thousand_damaged_plugins_are_refused_or_do_no_harm() {
     }
     assert!(refused > 5_000, "only {refused} were refused: is anything damaged?");
     serve(&host, &Hostile::harmless("good")).await;
+}
+
+#[tokio::test]
+async fn where_signers_are_named_only_what_one_of_them_signed_is_admitted() {
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let host = host().trusting(Signers::new(vec![key.public()]));
+    let bytes = Hostile::harmless("good").build().unwrap();
+    let signed = sign(&bytes, &key).unwrap();
+    let candidate = host.check("good", signed.clone(), "test", 1).await.unwrap();
+    assert_eq!(candidate.stages()[3].detail, format!("signed with {}", key.public()));
+    // A note whose length and name remain: nothing but the signature covers it.
+    let noted = sign(&[&bytes[..], b"\0\x06\x04note!"].concat(), &key).unwrap();
+    let mut changed = noted.clone();
+    changed[bytes.len() + 7] ^= 1;
+    let cut = [&noted[..bytes.len() + 8], b"\0\x15\x13jackfield:signature\x01"].concat();
+    let by_other = sign(&bytes, &other).unwrap();
+    let twice = [&signed[..], &signed[bytes.len()..]].concat();
+    let behind = [&signed[..], b"\0\x06\x04note!"].concat();
+    for (bytes, why) in [
+        (bytes, "carries no signature"),
+        (by_other, "not among `plugins.signers`"),
+        (changed, "changed or damaged"),
+        (cut, "signature is damaged"),
+        (twice, "2 signatures"),
+        (behind, "behind the build's signature"),
+    ] {
+        let refusal = host.check("good", bytes, "test", 1).await.unwrap_err();
+        assert_eq!(refusal.stage, "signature", "{refusal}");
+        assert!(refusal.message.contains(why), "{why}: {refusal}");
+    }
+    host.check("good", noted, "test", 1).await.unwrap();
+    let refusal = host.check("good", signed[..signed.len() - 1].to_vec(), "test", 1).await.unwrap_err();
+    assert_eq!(refusal.stage, "contract", "a file that ends too early: {refusal}");
 }
 
 #[tokio::test]

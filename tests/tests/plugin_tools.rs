@@ -1,6 +1,7 @@
 //! `jackfield plugin …`, as the author of a plugin uses it: in a folder that is nobody's.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -54,7 +55,9 @@ fn a_new_plugin_builds_passes_its_tests_and_would_be_taken() {
     let (code, checked, _) = author.jackfield("", &["plugin", "check", file, "--json"]);
     let checked: Value = serde_json::from_str(&checked).unwrap();
     assert_eq!((code, &checked["ok"], &checked["name"]), (0, &true.into(), &"acme-voice".into()));
-    assert_eq!(checked["stages"].as_array().unwrap().len(), 8);
+    assert_eq!(checked["stages"].as_array().unwrap().len(), 10);
+    // The template's cases are in it.
+    assert!(checked["stages"][9]["detail"].as_str().unwrap().starts_with("4 of its own hold"), "{checked}");
     let (code, said, _) = author.jackfield("acme-voice", &["plugin", "test", file, "--vectors", "vectors"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("All 4 cases hold."), "{said}");
@@ -72,6 +75,39 @@ fn a_new_plugin_builds_passes_its_tests_and_would_be_taken() {
     let (code, said, _) = author.jackfield("acme-voice", &["plugin", "test", file, "--vectors", "vectors", "--json"]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, &said["ok"]), (1, &false.into()));
+}
+
+#[test]
+fn keys_are_made_once_and_builds_are_signed_with_them_again_and_again() {
+    let author = Author::new();
+    let at = |name: &str| author.folder.path().join(name);
+    let (code, public, _) = author.jackfield("", &["plugin", "keygen", "key.pem"]);
+    assert_eq!((code, public.trim().len()), (0, 44), "{public}");
+    assert_eq!(at("key.pem").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let (code, _, why) = author.jackfield("", &["plugin", "keygen", "key.pem"]);
+    assert!(code == 64 && why.contains("never overwritten"), "{why}");
+    assert_eq!(author.jackfield("", &["plugin", "keygen", "no/such/folder.pem"]).0, 66);
+    let bytes = place::plugin("twilio").unwrap();
+    std::fs::write(at("twilio.wasm"), &bytes).unwrap();
+    let sign = |arguments: &[&str]| author.jackfield("", &[&["plugin", "sign"], arguments].concat());
+    let (code, said, why) = sign(&["twilio.wasm", "--key", "key.pem", "--out", "signed.wasm"]);
+    assert!(code == 0 && said.contains(public.trim()), "{said}{why}");
+    assert_eq!(std::fs::read(at("twilio.wasm")).unwrap(), bytes);
+    let signed = std::fs::read(at("signed.wasm")).unwrap();
+    assert!(signed.starts_with(&bytes) && signed.len() == bytes.len() + 119);
+    assert_eq!(sign(&["signed.wasm", "--key", "key.pem"]).0, 0);
+    assert_eq!(std::fs::read(at("signed.wasm")).unwrap(), signed);
+    assert_eq!(author.jackfield("", &["plugin", "check", "signed.wasm"]).0, 0);
+    std::fs::write(at("odd.wasm"), b"not wasm").unwrap();
+    for (arguments, wanted, words) in [
+        (["odd.wasm", "--key", "key.pem"], 65, "not WebAssembly"),
+        (["twilio.wasm", "--key", "odd.wasm"], 65, "plugin keygen"),
+        (["twilio.wasm", "--key", "none.pem"], 66, "none.pem"),
+        (["none.wasm", "--key", "key.pem"], 66, "none.wasm"),
+    ] {
+        let (code, _, why) = sign(&arguments);
+        assert!(code == wanted && why.contains(words), "{arguments:?}: {code} {why}");
+    }
 }
 
 #[test]

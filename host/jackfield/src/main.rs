@@ -8,6 +8,7 @@ mod keys;
 mod logs;
 mod plugin;
 mod serve;
+mod stock;
 
 use std::io::Write;
 use std::process::ExitCode;

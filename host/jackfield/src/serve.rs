@@ -9,7 +9,7 @@ use std::time::Duration;
 use jackfield_egress::{Egress, ObjectStore};
 use jackfield_plugins::{CompiledCache, CompilerProcess, PluginHost};
 use jackfield_server::{
-    Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, StockPlugin, Switchboard,
+    Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, Switchboard,
 };
 use jackfield_store::Shared;
 use tokio::net::TcpListener;
@@ -23,8 +23,7 @@ use crate::config::{self, Settings};
 use crate::ending::Ending;
 use crate::home::{self, Home, refuse};
 use crate::logs;
-
-include!(concat!(env!("OUT_DIR"), "/stock.rs"));
+use crate::stock::STOCK;
 
 /// After their time is up, calls are hung up, and the providers' answers are waited for so long.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -177,7 +176,9 @@ fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<Pl
     let program = PathBuf::from("/proc/self/exe");
     let program =
         if program.exists() { program } else { std::env::current_exe().map_err(|error| error.to_string())? };
-    Ok(host.granting(settings.grants()).compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
+    let signers = settings.signers().map_err(|error| error.to_string())?;
+    let host = host.granting(settings.grants()).trusting(signers).stocked(STOCK);
+    Ok(host.compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

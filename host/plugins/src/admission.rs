@@ -1,5 +1,6 @@
 //! The way of new bytes towards serving, in stages, each with its own failure. Nothing here touches what serves.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::Engine;
@@ -13,12 +14,16 @@ use crate::generation::{Capabilities, Generation};
 use crate::grants::Grants;
 use crate::guest;
 use crate::limits::{GuestLimits, GuestState};
+use crate::signature::Signers;
+use crate::stock::StockPlugin;
 use crate::types::{FieldKind, Provider};
+use crate::vectors::{self, Vectors};
 
 /// One check that new bytes passed, or did not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StageReport {
-    /// `digest`, `size`, `contract`, `imports`, `compile`, `instantiate`, `describe`, `grants`, `promote`.
+    /// `digest`, `size`, `contract`, `signature`, `imports`, `compile`, `instantiate`, `describe`, `grants`,
+    /// `vectors`, `promote`.
     pub stage: &'static str,
     /// False for the last of a refusal.
     pub ok: bool,
@@ -77,6 +82,9 @@ pub(crate) struct Checker<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) limits: &'a GuestLimits,
     pub(crate) grants: &'a Grants,
+    pub(crate) signers: &'a Signers,
+    /// What comes with the binary.
+    pub(crate) stock: &'static [StockPlugin],
     pub(crate) cache: Option<&'a CompiledCache>,
     pub(crate) compiler: Option<&'a CompilerProcess>,
 }
@@ -94,7 +102,8 @@ impl Checker<'_> {
         bytes: Vec<u8>,
         source: &str,
         loaded_at: u64,
-    ) -> Result<(Generation, Stages), Refusal> {
+        vectors: Vectors,
+    ) -> Result<(Arc<Generation>, Stages), Refusal> {
         let mut stages = Stages::default();
         let began = Instant::now();
         let digest = digest_of(&bytes);
@@ -104,7 +113,15 @@ impl Checker<'_> {
         let began = Instant::now();
         let surface = stages.pass("contract", began, contract(&bytes))?;
         let began = Instant::now();
+        let signature = self.signers.allow(&bytes, self.is_stock(&bytes)).map(|detail| ((), detail));
+        stages.pass("signature", began, signature)?;
+        let began = Instant::now();
         stages.pass("imports", began, imports(&surface))?;
+        // Kept for its own stage, since compiling consumes the bytes.
+        let shipped = match vectors {
+            Vectors::Run => vectors::shipped(&bytes).map(|section| section.map(<[u8]>::to_vec)),
+            Vectors::Skip(_) => Ok(None),
+        };
         let began = Instant::now();
         let component = stages.pass("compile", began, self.compile(&digest, bytes).await)?;
         let began = Instant::now();
@@ -113,9 +130,25 @@ impl Checker<'_> {
         let provider = stages.pass("describe", began, self.describe(name, &capabilities))?;
         let began = Instant::now();
         let limits = stages.pass("grants", began, self.grant(&provider, &surface))?;
-        let engine = self.engine.clone();
-        let generation = Generation::new(digest, source.to_owned(), loaded_at, provider, capabilities, engine, limits);
-        Ok((generation, stages))
+        let generation = |limits: GuestLimits| {
+            let (provider, capabilities, engine) = (provider.clone(), capabilities.clone(), self.engine.clone());
+            let generation =
+                Generation::new(digest.clone(), source.to_owned(), loaded_at, provider, capabilities, engine, limits);
+            Arc::new(generation)
+        };
+        let began = Instant::now();
+        let held = match vectors {
+            // By one of their own, whose counters nobody sees.
+            Vectors::Run => self.hold(generation(vectors::patient(&limits)), shipped).await,
+            Vectors::Skip(why) => Ok(why.to_owned()),
+        };
+        stages.pass("vectors", began, held.map(|detail| ((), detail)))?;
+        Ok((generation(limits), stages))
+    }
+
+    /// By their bytes, whichever way they came.
+    fn is_stock(&self, bytes: &[u8]) -> bool {
+        self.stock.iter().any(|plugin| plugin.bytes == bytes)
     }
 
     fn size(&self, bytes: &[u8]) -> Result<((), String), String> {
@@ -173,6 +206,16 @@ impl Checker<'_> {
         let grants = self.grants.of(&provider.name)?;
         let detail = grants.cover(provider, surface)?;
         Ok((grants.narrow(self.limits), detail))
+    }
+
+    async fn hold(
+        &self,
+        generation: Arc<Generation>,
+        shipped: Result<Option<Vec<u8>>, String>,
+    ) -> Result<String, String> {
+        let name = &generation.describe().name;
+        let stock = self.stock.iter().find(|plugin| plugin.name == name).copied();
+        vectors::hold(generation, shipped?, stock).await
     }
 
     fn store(&self) -> wasmtime::Store<GuestState> {

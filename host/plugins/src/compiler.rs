@@ -107,7 +107,7 @@ pub fn compile_as_child(counted: bool) -> u8 {
 
 /// Does heavy work on a thread of its own that takes what time the others leave: audio above all. It ends with the work,
 /// since no thread may raise its priority again.
-fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let done = std::thread::scope(|scope| {
         let heavy = scope.spawn(|| {
             // Where it cannot be lowered, the work is done as before.

@@ -15,7 +15,10 @@ use crate::engine::{self, Pooling};
 use crate::generation::{Generation, GuestCounts, GuestFaults};
 use crate::grants::Grants;
 use crate::limits::GuestLimits;
+use crate::signature::Signers;
+use crate::stock::StockPlugin;
 use crate::trace::{Recorder, TraceEntry};
+use crate::vectors::Vectors;
 
 /// Loads, checks, swaps and throws out plugins. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ struct Inner {
     cache: Option<CompiledCache>,
     compiler: OnceLock<CompilerProcess>,
     grants: OnceLock<Grants>,
+    signers: OnceLock<Signers>,
+    stock: OnceLock<&'static [StockPlugin]>,
     slots: ArcSwap<BTreeMap<String, Arc<Slot>>>,
     /// One promotion at a time; readers never wait for it.
     promoting: Mutex<()>,
@@ -118,8 +123,8 @@ impl PluginHost {
     pub fn new(limits: GuestLimits, pooling: Pooling, cache: Option<CompiledCache>) -> wasmtime::Result<Self> {
         let (engine, pooled) = engine::serving(&limits, pooling)?;
         let (slots, promoting) = (ArcSwap::default(), Mutex::new(()));
-        let (compiler, grants) = (OnceLock::new(), OnceLock::new());
-        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, grants, slots, promoting })))
+        let (compiler, grants, signers, stock) = <_>::default();
+        Ok(Self(Arc::new(Inner { engine, pooled, limits, cache, compiler, grants, signers, stock, slots, promoting })))
     }
 
     /// Components are compiled by this program from now on.
@@ -138,10 +143,28 @@ impl PluginHost {
         self
     }
 
+    /// Builds have to be signed by one of these from now on, all but those that come with the binary. Without it, or with
+    /// an empty list, nobody has to sign.
+    #[must_use]
+    pub fn trusting(self, signers: Signers) -> Self {
+        // Set once, before anything is admitted.
+        self.0.signers.set(signers).ok();
+        self
+    }
+
+    /// These plugins come with the binary. Without it none does.
+    #[must_use]
+    pub fn stocked(self, stock: &'static [StockPlugin]) -> Self {
+        // Set once, before anything is admitted.
+        self.0.stock.set(stock).ok();
+        self
+    }
+
     fn checker(&self) -> Checker<'_> {
-        let Inner { engine, limits, cache, compiler, grants, .. } = &*self.0;
-        let grants = grants.get_or_init(Grants::default);
-        Checker { engine, limits, grants, cache: cache.as_ref(), compiler: compiler.get() }
+        let Inner { engine, limits, cache, compiler, grants, signers, stock, .. } = &*self.0;
+        let (grants, signers) = (grants.get_or_init(Grants::default), signers.get_or_init(Signers::default));
+        let stock = stock.get().copied().unwrap_or_default();
+        Checker { engine, limits, grants, signers, stock, cache: cache.as_ref(), compiler: compiler.get() }
     }
 
     /// Are instances pooled?
@@ -156,16 +179,36 @@ impl PluginHost {
 
     /// Takes bytes through every stage but the last. `now` in Unix milliseconds.
     pub async fn check(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
-        let checker = self.checker();
-        let (generation, stages) = checker.check(Some(name), bytes, source, now).await?;
-        Ok(Candidate { generation: Arc::new(generation), stages })
+        self.candidate(Some(name), bytes, source, now, Vectors::Run).await
     }
 
-    /// The same for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
+    /// The same for a build that comes with the binary, or that was admitted before, here or by another host on the same
+    /// database. Its vectors are not run again: they held, and a start has no time for them.
+    pub async fn check_again(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
+        let skipped = Vectors::Skip("not run again for a build of the binary, or one that was admitted before");
+        self.candidate(Some(name), bytes, source, now, skipped).await
+    }
+
+    /// Every stage but the last for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
     pub async fn examine(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
-        let checker = self.checker();
-        let (generation, stages) = checker.check(None, bytes, "file", 0).await?;
-        Ok(Candidate { generation: Arc::new(generation), stages })
+        self.candidate(None, bytes, "file", 0, Vectors::Run).await
+    }
+
+    /// The same without its vectors, for whoever runs them one by one.
+    pub async fn examine_without_vectors(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
+        self.candidate(None, bytes, "file", 0, Vectors::Skip("not asked for")).await
+    }
+
+    async fn candidate(
+        &self,
+        name: Option<&str>,
+        bytes: Vec<u8>,
+        source: &str,
+        now: u64,
+        vectors: Vectors,
+    ) -> Result<Candidate, Refusal> {
+        let (generation, stages) = self.checker().check(name, bytes, source, now, vectors).await?;
+        Ok(Candidate { generation, stages })
     }
 
     /// Moves the pointer. Calls that run keep what they have.

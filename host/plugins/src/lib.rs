@@ -19,8 +19,12 @@ mod host;
 mod limits;
 mod outbound;
 pub mod proof;
+mod sections;
+mod signature;
+mod stock;
 mod trace;
 mod turns;
+mod vectors;
 mod wasi;
 
 pub use admission::{Refusal, StageReport, digest_of};
@@ -36,6 +40,8 @@ pub use guest::{CallsGuest, ChatGuest, DeskGuest, MediaGuest, SocketGuest, Webho
 pub use host::{Admission, Candidate, GenerationSummary, PluginHost, PluginSummary, RollbackError};
 pub use limits::GuestLimits;
 pub use outbound::Outbound;
+pub use signature::{NotASignerKey, SignerKey, Signers, SigningKey, SigningKeyError, sign};
+pub use stock::StockPlugin;
 pub use trace::{Exchange, Replayed, TraceEntry, replay};
 pub use turns::Turn;
 

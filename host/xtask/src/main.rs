@@ -1,6 +1,6 @@
 //! `cargo xtask`: builds, shows, tests and measures the house from nothing but a Rust toolchain.
 //!
-//! Two dependencies, so that it is there in seconds. All it makes is under `target/`, except the wasm32 standard library,
+//! Few dependencies, so that it is there in seconds. All it makes is under `target/`, except the wasm32 standard library,
 //! which goes into the toolchain when it is missing.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "telling what happens is this program's job")]
 

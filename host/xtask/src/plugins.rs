@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use jackfield_component as component;
+use jackfield_vectors::{Bundle, SECTION};
 
 use crate::{root, run, target, wasm_target};
 
@@ -24,11 +25,18 @@ pub(crate) fn build_all() -> Result<()> {
         let module = modules.join(format!("plugin_{}.wasm", name.replace('-', "_")));
         let module = fs::read(&module).with_context(|| module.display().to_string())?;
         let component = component::encode(&module).with_context(|| format!("plugin `{name}`"))?;
+        let component = with_vectors(&component, &root().join("plugins").join(name).join("vectors"))?;
         write(name, &component)?;
         // For the demo and the tests: another build of the same plugin.
         write(&format!("{name}-next"), &component::with_note(&component, "next"))?;
     }
     Ok(())
+}
+
+/// The vectors go where the plugin goes: hosts hold it to them before it serves.
+fn with_vectors(component: &[u8], folder: &Path) -> Result<Vec<u8>> {
+    let section = Bundle::read(folder).and_then(|bundle| bundle.to_section()).map_err(anyhow::Error::msg)?;
+    Ok(component::with_section(component, SECTION, &section))
 }
 
 /// What the compiler is told for plugins. The bytes are the same wherever the repository and the crates it uses lie.

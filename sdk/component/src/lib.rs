@@ -20,10 +20,14 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
 
 /// The same component with a note in a custom section at its end: it does the same and has another digest.
 pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
-    const NAME: &str = "jackfield:build";
-    let mut content = leb128(NAME.len());
-    content.extend_from_slice(NAME.as_bytes());
-    content.extend_from_slice(note.as_bytes());
+    with_section(component, "jackfield:build", note.as_bytes())
+}
+
+/// The same component with one more custom section at its end.
+pub fn with_section(component: &[u8], name: &str, held: &[u8]) -> Vec<u8> {
+    let mut content = leb128(name.len());
+    content.extend_from_slice(name.as_bytes());
+    content.extend_from_slice(held);
     let mut bytes = component.to_vec();
     bytes.push(0); // the id of a custom section
     bytes.extend(leb128(content.len()));

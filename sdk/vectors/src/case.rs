@@ -1,14 +1,18 @@
-//! Reads a case from its folder. Whatever is not understood is an error, so that no case is silently empty.
+//! Reads a case from its files. Whatever is not understood is an error, so that no case is silently empty.
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::bundle::Files;
 use crate::script::Exchange;
 
-const FILES: [&str; 7] = ["request.http", "request.json", "http.json", "expect.json", "account.json", "now", "hook"];
+/// The account of a case, or of all that have no own.
+pub(super) const ACCOUNT: &str = "account.json";
+const FILES: [&str; 7] = ["request.http", "request.json", "http.json", "expect.json", ACCOUNT, "now", "hook"];
 
 /// One case.
 #[derive(Debug)]
@@ -38,12 +42,15 @@ struct Fields {
 }
 
 impl Case {
-    pub(super) fn read(root: &Path, folder: &Path) -> Result<Self, String> {
-        known_files_only(folder)?;
-        let own = folder.join("account.json");
-        let account = if own.exists() { own } else { root.join("account.json") };
-        let Fields { fields, secrets } = from_json(&account)?;
-        let exchanges = folder.join("http.json");
+    /// `account` is that of all cases that have no own.
+    pub(super) fn read(files: &Files, account: Option<&[u8]>) -> Result<Self, String> {
+        if let Some(stranger) = files.keys().find(|name| !FILES.contains(&name.as_str())) {
+            return Err(format!("no case has a file `{stranger}`"));
+        }
+        let account = files.get(ACCOUNT).map(Vec::as_slice).or(account);
+        let account = account.ok_or("account.json is missing, here and beside the case")?;
+        let Fields { fields, secrets } = json_in(ACCOUNT, account)?;
+        let exchanges = files.get("http.json").map(|content| json_in("http.json", content));
         Ok(Self {
             account: json!({
                 "id": "cfg_vectors",
@@ -51,11 +58,11 @@ impl Case {
                 "secrets": secrets.keys().collect::<Vec<_>>(),
             }),
             secrets,
-            now: word(folder, "now")?.map_or(Ok(0), |now| now.parse()).map_err(|why| format!("now: {why}"))?,
-            hook: word(folder, "hook")?.unwrap_or_else(|| "inbound".to_owned()),
-            expect: from_json(&folder.join("expect.json"))?,
-            exchanges: if exchanges.exists() { from_json(&exchanges)? } else { Vec::new() },
-            input: Input::read(folder)?,
+            now: word(files, "now")?.map_or(Ok(0), |now| now.parse()).map_err(|why| format!("now: {why}"))?,
+            hook: word(files, "hook")?.unwrap_or_else(|| "inbound".to_owned()),
+            expect: json_in("expect.json", files.get("expect.json").ok_or("expect.json is missing")?)?,
+            exchanges: exchanges.transpose()?.unwrap_or_default(),
+            input: Input::read(files)?,
         })
     }
 
@@ -80,12 +87,11 @@ impl Case {
 }
 
 impl Input {
-    fn read(folder: &Path) -> Result<Self, String> {
-        let (wire, json) = (folder.join("request.http"), folder.join("request.json"));
-        match (wire.exists(), json.exists()) {
-            (true, false) => parse(&bytes(&wire)?).map(Self::Webhook),
-            (false, true) => {
-                let question: BTreeMap<String, Value> = from_json(&json)?;
+    fn read(files: &Files) -> Result<Self, String> {
+        match (files.get("request.http"), files.get("request.json")) {
+            (Some(wire), None) => parse(wire).map(Self::Webhook),
+            (None, Some(json)) => {
+                let question: BTreeMap<String, Value> = json_in("request.json", json)?;
                 let mut entries = question.into_iter();
                 match (entries.next(), entries.next()) {
                     (Some((name, arguments)), None) => Ok(Self::Question { name, arguments }),
@@ -97,40 +103,24 @@ impl Input {
     }
 }
 
-/// The folders below a root, in order.
-pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>, String> {
-    let mut found = entries(root)?;
-    found.retain(|path| path.is_dir());
-    found.sort();
-    Ok(found)
-}
-
-fn known_files_only(folder: &Path) -> Result<(), String> {
-    let stranger = entries(folder)?.into_iter().find(|path| !FILES.iter().any(|file| path.ends_with(file)));
-    stranger.map_or(Ok(()), |path| Err(format!("no case has a file `{}`", path.display())))
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
-    };
+/// What is in a folder, by its name.
+pub(super) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, String> {
+    let named = |entry: DirEntry| (entry.file_name().to_string_lossy().into_owned(), entry.path());
+    let read = || std::fs::read_dir(folder)?.map(|entry| entry.map(named)).collect::<std::io::Result<_>>();
     read().map_err(|why| format!("{}: {why}", folder.display()))
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|why| format!("{}: {why}", path.display()))
 }
 
-fn from_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
-    serde_json::from_slice(&bytes(path)?).map_err(|why| format!("{}: {why}", path.display()))
+fn json_in<T: for<'de> Deserialize<'de>>(name: &str, content: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(content).map_err(|why| format!("{name}: {why}"))
 }
 
-fn word(folder: &Path, name: &str) -> Result<Option<String>, String> {
-    let path = folder.join(name);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = String::from_utf8(bytes(&path)?).map_err(|why| format!("{name}: {why}"))?;
+fn word(files: &Files, name: &str) -> Result<Option<String>, String> {
+    let Some(content) = files.get(name) else { return Ok(None) };
+    let text = std::str::from_utf8(content).map_err(|why| format!("{name}: {why}"))?;
     Ok(Some(text.trim().to_owned()))
 }
 

@@ -13,9 +13,12 @@
 //! with any text. Bytes are written as text, or as `base64:…` where they are none. Of a webhook only the listed answers
 //! are looked at: `identify`, `proof`, `replay_key`, `read`.
 //!
+//! The same files travel in a component, in the custom section [`SECTION`]: a [`Bundle`] reads both.
+//!
 //! Who is asked is a [`Subject`]: a plugin compiled into the test, or a component. Values cross as JSON of the contract's
 //! types, so that both are held to the same words.
 
+mod bundle;
 mod case;
 mod fit;
 mod questions;
@@ -28,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use bundle::{Bundle, SECTION};
 use case::Case;
 pub use script::Script;
 pub use subject::{Arguments, Instance, Interface, Subject, shown};
@@ -50,8 +54,7 @@ pub struct Outcome {
 /// # Errors
 /// When the folder cannot be read, or holds no case.
 pub fn run(root: &Path, subject: &dyn Subject) -> Result<Vec<Outcome>, String> {
-    let cases = cases(root)?;
-    Ok(cases.into_iter().map(|(name, case)| one(name, case, subject)).collect())
+    Ok(Bundle::read(root)?.run(subject).collect())
 }
 
 /// What the subject answers to every case, without judging it: for holding two subjects to the same.
@@ -60,29 +63,43 @@ pub fn run(root: &Path, subject: &dyn Subject) -> Result<Vec<Outcome>, String> {
 /// When the folder cannot be read, or holds no case.
 pub fn answers(root: &Path, subject: &dyn Subject) -> Result<BTreeMap<String, Result<Value, String>>, String> {
     let answer = |case: Result<Case, String>| questions::ask(&case?, subject);
-    Ok(cases(root)?.into_iter().map(|(name, case)| (name, answer(case))).collect())
-}
-
-type Named = (String, Result<Case, String>);
-
-fn cases(root: &Path) -> Result<Vec<Named>, String> {
-    let folders = case::folders(root)?;
-    if folders.is_empty() {
-        return Err(format!("{} holds no case", root.display()));
-    }
-    let name = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(folders.into_iter().map(|folder| (name(&folder), Case::read(root, &folder))).collect())
+    Ok(Bundle::read(root)?.cases().map(|(name, case)| (name.to_owned(), answer(case))).collect())
 }
 
 fn one(name: String, case: Result<Case, String>, subject: &dyn Subject) -> Outcome {
-    let before = subject.instructions();
-    let began = Instant::now();
-    let answered = case.and_then(|case| questions::ask(&case, subject).map(|answer| (case, answer)));
-    let took = began.elapsed();
-    let instructions = subject.instructions().saturating_sub(before);
-    let verdict = answered.and_then(|(case, answer)| {
+    timed(name, case, subject, questions::ask, |case, answer| {
         let answer = fit::readable(answer);
         if case.is_webhook() { fit::listed(&case.expect, &answer) } else { fit::whole(&case.expect, &answer) }
-    });
+    })
+}
+
+/// None where the case does not say whether it is genuine.
+fn proof(name: String, case: Result<Case, String>, subject: &dyn Subject) -> Option<Outcome> {
+    const GENUINE: &str = "holds";
+    if case.as_ref().is_ok_and(|case| !case.is_webhook() || case.expect.get("proof").is_none()) {
+        return None;
+    }
+    Some(timed(name, case, subject, questions::prove, |case, found| {
+        match (case.expect["proof"] == GENUINE, found == GENUINE) {
+            (true, false) => Err(format!("it is genuine, and was not taken for it: {found}")),
+            (false, true) => Err("it is not genuine, and was taken for it".to_owned()),
+            _ => Ok(()),
+        }
+    }))
+}
+
+fn timed(
+    name: String,
+    case: Result<Case, String>,
+    subject: &dyn Subject,
+    ask: impl Fn(&Case, &dyn Subject) -> Result<Value, String>,
+    judge: impl Fn(&Case, Value) -> Result<(), String>,
+) -> Outcome {
+    let before = subject.instructions();
+    let began = Instant::now();
+    let answered = case.and_then(|case| ask(&case, subject).map(|answer| (case, answer)));
+    let took = began.elapsed();
+    let instructions = subject.instructions().saturating_sub(before);
+    let verdict = answered.and_then(|(case, answer)| judge(&case, answer));
     Outcome { name, verdict, took, instructions }
 }

@@ -47,18 +47,26 @@ pub(crate) fn ask(case: &Case, subject: &dyn Subject) -> Result<Value, String> {
 }
 
 fn webhook(case: &Case, instance: &mut dyn Instance) -> Result<Value, String> {
-    let request = case.arguments();
-    let about = |more: Value| {
-        let mut all = json!({ "account": case.account, "request": request, "now": case.now });
-        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
-            all.extend(more);
-        }
-        entries(all)
-    };
-    let identity = instance.call("identify", about(json!({})))?;
-    let proof = instance.call("authenticate", about(json!({ "secrets": case.secrets })))?;
-    let events = instance.call("read", about(json!({ "hook": case.hook })))?;
+    let identity = instance.call("identify", about(case, json!({})))?;
+    let proof = instance.call("authenticate", about(case, json!({ "secrets": case.secrets })))?;
+    let events = instance.call("read", about(case, json!({ "hook": case.hook })))?;
     Ok(json!({ "identify": identity, "proof": proof["proof"], "replay_key": proof["replay_key"], "read": events }))
+}
+
+/// The subject's word on whether a webhook is genuine.
+pub(crate) fn prove(case: &Case, subject: &dyn Subject) -> Result<Value, String> {
+    let mut instance = subject.instance(Interface::Webhooks, &Script::new(Vec::new()))?;
+    let proof = instance.call("authenticate", about(case, json!({ "secrets": case.secrets })))?;
+    Ok(proof["proof"].clone())
+}
+
+/// A webhook, with more beside it.
+fn about(case: &Case, more: Value) -> Arguments {
+    let mut all = json!({ "account": case.account, "request": case.arguments(), "now": case.now });
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
+        all.extend(more);
+    }
+    entries(all)
 }
 
 /// A stream from its opening on: each step is a message of the provider (`text`, `binary`) or a command of the host.

@@ -234,12 +234,12 @@ async fn a_plugin_that_one_host_promotes_is_served_by_all() {
 async fn a_host_that_cannot_load_a_build_says_so_and_calls_on_it_still_land_right() {
     let mut hosts = Together::of(1).await;
     let mut narrow = hosts.fleet.options();
-    narrow.environment.push(("JACKFIELD_PLUGINS_UPLOAD_BYTES".to_owned(), "600000".to_owned()));
+    narrow.environment.push(("JACKFIELD_PLUGINS_UPLOAD_BYTES".to_owned(), "1000000".to_owned()));
     hosts.hosts.push(narrow.start().unwrap());
     let digest =
         async |host: usize| hosts.api(host).get("plugins/twilio").await.unwrap().json().unwrap()["digest"].clone();
     let old = digest(1).await;
-    // The same plugin and half a megabyte of nothing, which the second host does not take.
+    // The same plugin, which it would take, and half a megabyte of nothing, which the second host does not take.
     let section = [&[0, 0xA5, 0x80, 0x20, 4][..], b"salt", &[0; 0x08_0020]].concat();
     let large = [place::plugin("twilio").unwrap(), section].concat();
     hosts.api(0).put_plugin("twilio", large).await.unwrap().expect(200).unwrap();

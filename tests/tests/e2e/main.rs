@@ -14,6 +14,7 @@ mod recordings;
 mod refusals;
 mod rollouts;
 mod secrecy;
+mod signatures;
 mod sockets;
 mod surface;
 mod swap;

@@ -59,9 +59,12 @@ async fn a_promotion_is_recorded_with_its_stages_and_bakes() {
     let begun = begun.expect(200).unwrap();
     let stages: Vec<&str> =
         begun["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
-    let wanted = ["digest", "size", "contract", "imports", "compile", "instantiate", "describe", "grants", "accounts"];
-    assert_eq!(stages, [&wanted[..], &["replay", "promote"]].concat());
-    let replay = begun["stages"][9]["detail"].as_str().unwrap();
+    let looked_at = ["digest", "size", "contract", "signature", "imports"];
+    let run = ["compile", "instantiate", "describe", "grants", "vectors"];
+    assert_eq!(stages, [&looked_at[..], &run, &["accounts", "replay", "promote"]].concat());
+    let vectors = begun["stages"][9]["detail"].as_str().unwrap();
+    assert!(vectors.contains(" of its own hold; ") && vectors.ends_with(" of ours for `twilio` hold"), "{vectors}");
+    let replay = begun["stages"][11]["detail"].as_str().unwrap();
     assert!(replay.contains("recorded webhooks are read the same"), "{replay}");
     let record = stands(&world, "twilio", "serving").await;
     assert_eq!((record["id"].clone(), record["previous"].clone()), (begun["rollout"].clone(), json!(old)));

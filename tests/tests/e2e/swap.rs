@@ -120,6 +120,12 @@ async fn a_file_that_is_no_plugin_is_refused_at_the_stage_that_noticed_and_the_o
             "describe",
             vec![],
         ),
+        (
+            "everything is genuine",
+            Hostile::harmless("twilio").build().unwrap(),
+            "vectors",
+            vec!["our own plugin for `twilio`", "it is not genuine, and was taken for it"],
+        ),
     ];
     for (what, bytes, stage, words) in cases {
         let answer = world.api.put_plugin("twilio", bytes).await.unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jackfield_egress::{EgressSettings, Networks, ObjectStoreSettings};
-use jackfield_plugins::{Grants, GuestLimits, PluginGrants, Pooling};
+use jackfield_plugins::{Grants, GuestLimits, PluginGrants, Pooling, Signers};
 use jackfield_server::{
     DrainSettings, Limits, MediaSettings, RolloutSettings, ServerSettings, SocketSettings, TrustedProxies,
 };
@@ -117,6 +117,7 @@ struct Plugins {
     queue: usize,
     grants: BTreeMap<String, PluginGrants>,
     grants_required: bool,
+    signers: Vec<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -148,6 +149,7 @@ impl Settings {
         }
         self.database()?;
         self.object_store()?;
+        self.signers()?;
         if !self.public_url.is_empty() {
             public_url(&self.public_url)?;
         }
@@ -305,6 +307,18 @@ impl Settings {
     /// What plugins may have.
     pub(crate) fn grants(&self) -> Grants {
         Grants { plugins: self.plugins.grants.clone(), required: self.plugins.grants_required }
+    }
+
+    /// Who may sign plugins.
+    pub(crate) fn signers(&self) -> Result<Signers, ConfigError> {
+        let key = |text: &String| {
+            text.parse().map_err(|error| {
+                ConfigError::Value(format!(
+                    "`plugins.signers`: `{text}` is no public key: {error}. `jackfield plugin keygen` prints one."
+                ))
+            })
+        };
+        self.plugins.signers.iter().map(key).collect::<Result<_, _>>().map(Signers::new)
     }
 
     /// Media threads; 0 stands for one a core.

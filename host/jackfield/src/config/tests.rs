@@ -111,6 +111,15 @@ fn what_this_build_cannot_do_is_refused_without_showing_secrets() {
 }
 
 #[test]
+fn signers_are_keys_in_base64_or_hexadecimal_digits() {
+    let (base64, digits) = ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", "07".repeat(32));
+    assert!(file(&format!("[plugins]\nsigners = [{base64:?}, {digits:?}]\n")).is_ok());
+    assert!(with(&[("JACKFIELD_PLUGINS_SIGNERS", base64)]).is_ok());
+    let sentence = refusal(file("[plugins]\nsigners = [\"somebody\"]\n"));
+    assert!(sentence.contains("`plugins.signers`") && sentence.contains("`somebody`"), "{sentence}");
+}
+
+#[test]
 fn lists_and_tables_are_read_from_the_environment() {
     let routes = "api.twilio.com=http://127.0.0.1:9, other.example=http://127.0.0.1:8";
     let settings = with(&[

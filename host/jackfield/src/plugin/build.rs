@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jackfield_vectors::{Bundle, SECTION};
 use serde_json::Value;
 
 use super::report;
@@ -39,9 +40,19 @@ fn build(folder: &Path) -> Result<PathBuf, String> {
     let module = target.join(TRIPLE).join("plugin").join(format!("{}.wasm", package.replace('-', "_")));
     let module = std::fs::read(&module).map_err(|error| format!("{}: {error}", module.display()))?;
     let component = jackfield_component::encode(&module).map_err(|error| format!("{error:#}"))?;
+    let component = with_vectors(component, &folder.join("vectors"))?;
     let file = target.join(format!("{name}.wasm"));
     std::fs::write(&file, component).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(file)
+}
+
+/// The vectors go where the plugin goes: hosts hold it to them before it serves.
+fn with_vectors(component: Vec<u8>, folder: &Path) -> Result<Vec<u8>, String> {
+    if !folder.exists() {
+        return Ok(component);
+    }
+    let section = Bundle::read(folder)?.to_section()?;
+    Ok(jackfield_component::with_section(&component, SECTION, &section))
 }
 
 /// The package in the folder, and where its builds go.

@@ -7,11 +7,11 @@ use jackfield_plugins::{CONTRACT, Surface};
 use jackfield_vectors::Outcome;
 use serde_json::{Value, json};
 
-use super::{Bench, report};
+use super::{Bench, Shipped, report};
 use crate::ending::Ending;
 
 pub(super) fn run(file: &Path, vectors: Option<&Path>, json: bool) -> Ending {
-    let bench = match Bench::with(file) {
+    let bench = match Bench::with(file, Shipped::Run) {
         Ok(bench) => bench,
         Err(ending) => return ending,
     };

@@ -3,12 +3,14 @@
 mod build;
 mod check;
 mod drain;
+mod keygen;
 mod load;
 mod new;
 mod record;
 mod remote;
 mod replay;
 mod report;
+mod sign;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use jackfield_vectors::Outcome;
 use tokio::runtime::Runtime;
 
 use crate::ending::Ending;
+use crate::stock::STOCK;
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -60,6 +63,11 @@ pub(crate) enum PluginCommand {
         /// Where the host is.
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
+    },
+    /// Make a key to sign builds with, and print its public half: hosts that name it in `plugins.signers` take no others.
+    Keygen {
+        /// A new file for the private half (PKCS#8 in PEM), which only its owner can read.
+        file: PathBuf,
     },
     /// Bring a component into service on a host that runs, at once or after trials.
     Load {
@@ -109,6 +117,17 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Sign a component, in the place of whoever signed it before.
+    Sign {
+        /// The component.
+        file: PathBuf,
+        /// The file that `keygen` made.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where the signed component goes; into the same file when absent.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Run test vectors against a component, the way calls run.
     Test {
         /// The component.
@@ -128,6 +147,7 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
         PluginCommand::Build { folder } => build::run(folder),
         PluginCommand::Check { file, vectors, json } => check::run(file, vectors.as_deref(), *json),
         PluginCommand::Drain { name, force, url } => drain::run(name, *force, url),
+        PluginCommand::Keygen { file } => keygen::run(file),
         PluginCommand::Load { file, name, shadow, canary, canary_for, url } => {
             let wanted = [("shadow", shadow), ("canary", canary), ("canary_for", canary_for)];
             load::run(file, name.as_deref(), &wanted, url)
@@ -136,8 +156,16 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
             record::run(name, *exports, Duration::from_secs(*patience), out, url)
         }
         PluginCommand::Replay { trace, plugin, json } => replay::run(trace, plugin, *json),
+        PluginCommand::Sign { file, key, out } => sign::run(file, key, out.as_deref()),
         PluginCommand::Test { file, vectors, json } => test::run(file, vectors, *json),
     }
+}
+
+/// What to do with the vectors that a component ships.
+#[derive(Debug, Clone, Copy)]
+enum Shipped {
+    Run,
+    Leave,
 }
 
 /// A host that serves nobody, with a component that passed its checks or did not.
@@ -150,8 +178,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Where the component is not: what to say, and how to end.
-    fn with(file: &Path) -> Result<Self, Ending> {
+    /// With or without the vectors that the component ships. Where it is not: what to say, and how to end.
+    fn with(file: &Path, vectors: Shipped) -> Result<Self, Ending> {
         let bytes = std::fs::read(file).map_err(|error| {
             report::complain(&format!("{}: {error}", file.display()));
             Ending::NoInput
@@ -159,7 +187,8 @@ impl Bench {
         let made = Runtime::new().map_err(|error| error.to_string()).and_then(|runtime| {
             let host = |counted| {
                 let limits = GuestLimits { counted, ..GuestLimits::default() };
-                PluginHost::new(limits, Pooling::Off, None).map_err(|error| error.to_string())
+                let host = PluginHost::new(limits, Pooling::Off, None).map_err(|error| error.to_string())?;
+                Ok::<_, String>(host.stocked(STOCK))
             };
             Ok((host(false)?, host(true)?, runtime))
         });
@@ -168,8 +197,13 @@ impl Bench {
             Ending::Config
         })?;
         let length = bytes.len();
-        let examined = runtime.block_on(host.examine(bytes.clone()));
-        let counted = runtime.block_on(counting.examine(bytes));
+        let examined = runtime.block_on(async {
+            match vectors {
+                Shipped::Run => host.examine(bytes.clone()).await,
+                Shipped::Leave => host.examine_without_vectors(bytes.clone()).await,
+            }
+        });
+        let counted = runtime.block_on(counting.examine_without_vectors(bytes));
         Ok(Self { runtime, examined, bytes: length, counted })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jackfield_plugins::{Conformance, Replayed, TraceEntry, replay};
 use serde_json::{Value, json};
 
-use super::{Bench, report};
+use super::{Bench, Shipped, report};
 use crate::ending::Ending;
 
 pub(super) fn run(trace: &Path, plugin: &Path, json: bool) -> Ending {
@@ -17,7 +17,7 @@ pub(super) fn run(trace: &Path, plugin: &Path, json: bool) -> Ending {
             return Ending::NoInput;
         }
     };
-    let bench = match Bench::with(plugin) {
+    let bench = match Bench::with(plugin, Shipped::Leave) {
         Ok(bench) => bench,
         Err(ending) => return ending,
     };

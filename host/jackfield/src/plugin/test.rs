@@ -5,11 +5,11 @@ use std::path::Path;
 use jackfield_vectors::Outcome;
 use serde_json::{Value, json};
 
-use super::{Bench, report};
+use super::{Bench, Shipped, report};
 use crate::ending::Ending;
 
 pub(super) fn run(file: &Path, vectors: &Path, json: bool) -> Ending {
-    let bench = match Bench::with(file) {
+    let bench = match Bench::with(file, Shipped::Leave) {
         Ok(bench) => bench,
         Err(ending) => return ending,
     };

@@ -11,7 +11,7 @@ mod stages;
 mod trial;
 
 use arc_swap::ArcSwap;
-use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, digest_of};
+use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, StockPlugin, digest_of};
 use jackfield_store::{Store, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,15 +27,6 @@ use crate::clock::{now_for_guests, now_ms};
 use crate::settings::RolloutSettings;
 
 pub use folder::watch;
-
-/// A plugin that comes with the binary.
-#[derive(Debug, Clone, Copy)]
-pub struct StockPlugin {
-    /// The provider's name.
-    pub name: &'static str,
-    /// The component.
-    pub bytes: &'static [u8],
-}
 
 /// Takes plugins in and out of service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -240,7 +231,7 @@ impl Rollout {
         }
         let bytes = self.store.generation_bytes(name, digest).await.map_err(|error| error.to_string())?;
         if let Some(bytes) = bytes.filter(|_| !self.is_refused(digest)) {
-            match self.host.check(name, bytes, "restored", now_for_guests()).await {
+            match self.host.check_again(name, bytes, "restored", now_for_guests()).await {
                 Ok(candidate) => return Ok(self.host.retain(candidate)),
                 Err(refusal) => {
                     tracing::error!(plugin = name, digest, %refusal, "a build that calls are on does not load here");
@@ -264,8 +255,9 @@ impl Rollout {
         self.host.current(name).is_some_and(|current| current.digest() == digest)
     }
 
+    /// A build of the binary, or of the database.
     async fn bring(&self, name: &str, bytes: Vec<u8>, source: &str) -> bool {
-        match self.host.check(name, bytes, source, now_for_guests()).await {
+        match self.host.check_again(name, bytes, source, now_for_guests()).await {
             Ok(candidate) => {
                 let admission = self.host.promote(candidate);
                 tracing::info!(plugin = name, digest = admission.digest, source, "a plugin is in service");
