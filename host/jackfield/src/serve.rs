@@ -27,6 +27,8 @@ use crate::stock::STOCK;
 
 /// After their time is up, calls are hung up, and the providers' answers are waited for so long.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// Steps below the priority of audio and network.
+const GUESTS_STEP_BACK: i32 = 5;
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Serves until a signal, and says how it ended.
@@ -57,9 +59,14 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
 }
 
 /// Threads on which plugins look at webhooks and talk to their providers: a plugin that takes all its time there keeps the
-/// network's threads from nothing.
+/// network's threads from nothing. They step back where cores are short: a webhook may wait a moment, and audio may not.
 fn guest_threads(count: usize) -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(count).thread_name("guest").enable_all().build()
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.worker_threads(count).thread_name("guest").enable_all().on_thread_start(|| {
+        // Where it cannot be lowered, all are equal.
+        rustix::process::nice(GUESTS_STEP_BACK).ok();
+    });
+    threads.build()
 }
 
 /// Names and values that are not text belong to nobody here.
