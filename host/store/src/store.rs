@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor, Row};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::directory::Directory;
 use crate::error::StoreError;
@@ -21,6 +21,8 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     directory: Arc<ArcSwap<Directory>>,
+    /// Held while the directory is read: what was read earlier must not take the place of what was read later.
+    reading: Arc<Mutex<()>>,
     /// How often what several nodes share was changed, as of the last look.
     revision: Arc<AtomicI64>,
     changed: watch::Sender<u64>,
@@ -117,6 +119,7 @@ impl Store {
             keyring,
             writer,
             directory: Arc::default(),
+            reading: Arc::default(),
             revision: Arc::default(),
             changed: watch::Sender::default(),
         };
@@ -186,10 +189,12 @@ impl Store {
     /// When the database does not answer.
     pub async fn follow(&self) -> Result<bool, StoreError> {
         let revision = self.stored_revision().await?;
-        if self.revision.swap(revision, Ordering::AcqRel) == revision {
+        if self.revision.load(Ordering::Acquire) == revision {
             return Ok(false);
         }
-        self.reread().await.map(|()| true)
+        self.reread().await?;
+        self.revision.store(revision, Ordering::Release);
+        Ok(true)
     }
 
     async fn stored_revision(&self) -> Result<i64, StoreError> {
@@ -211,6 +216,7 @@ impl Store {
     }
 
     async fn look(&self) -> Result<(), StoreError> {
+        let _reading = self.reading.lock().await;
         let configurations = self.all_configurations().await?;
         let numbers = self.all_numbers().await?;
         let agents = self.all_agents().await?;

@@ -84,6 +84,7 @@ on_both! {
     another_key_is_noticed_at_the_start_and_named
     names_and_numbers_are_unique_and_what_is_in_use_stays
     the_directory_follows_every_change
+    the_directory_never_goes_back_to_what_it_was
     a_thousand_deliveries_of_one_webhook_make_one_call
     calls_without_a_providers_id_do_not_collide
     a_change_keeps_what_it_does_not_name_and_adds_to_the_history_in_order
@@ -230,6 +231,30 @@ async fn the_directory_follows_every_change(place: Place) {
     store.update_agent(&echo).await.unwrap();
     assert!(store.directory().agent_of(DEFAULT_ORGANIZATION, "parrot").is_some());
     assert!(store.directory().agent_of(DEFAULT_ORGANIZATION, "echo").is_none());
+}
+
+async fn the_directory_never_goes_back_to_what_it_was(place: Place) {
+    let store = Store::open(&place.url, 16, Keyring::from_bytes("k1", KEY)).await.unwrap();
+    // As another request would, or the look for what other nodes changed.
+    let others: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                loop {
+                    store.reread().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for index in 0..100 {
+        let new = agent(&format!("agent-{index}"));
+        store.create_agent(&new).await.unwrap();
+        for _ in 0..20 {
+            assert!(store.directory().agent(&new.id).is_some(), "agent {index} is gone");
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+    others.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 async fn a_thousand_deliveries_of_one_webhook_make_one_call(place: Place) {
