@@ -1,4 +1,4 @@
-//! One call from its first sign to its bill.
+//! One call from its first sign to its end. Its bill is asked for when it is gone.
 
 use crate::bill;
 use crate::errand::{Due, Errand};

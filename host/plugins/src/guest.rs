@@ -87,7 +87,7 @@ macro_rules! export {
         arm(&mut $self.store, true);
         let result = $self.exports.$interface().$call(&mut $self.store, $($argument),*);
         let result = settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result);
-        if let Some(tape) = &$self.tape {
+        if let Some(tape) = $self.tape.as_ref().filter(|tape| tape.runs()) {
             tape.write($name, given!($($argument),*), Vec::new(), &result);
         }
         result
@@ -109,7 +109,7 @@ macro_rules! export_io {
                 Err(error)
             }
         };
-        if let Some(tape) = &$self.tape {
+        if let Some(tape) = $self.tape.as_ref().filter(|tape| tape.runs()) {
             let exchanges = $self.store.data_mut().exchanges.take().unwrap_or_default();
             tape.write($name, given!($($argument),*), exchanges, &result);
         }

@@ -259,7 +259,8 @@ impl PluginHost {
         for generation in &*slot.history.lock().unwrap_or_else(PoisonError::into_inner) {
             generation.record(recorder.clone());
         }
-        *slot.recorder.lock().unwrap_or_else(PoisonError::into_inner) = recorder;
+        let before = std::mem::replace(&mut *slot.recorder.lock().unwrap_or_else(PoisonError::into_inner), recorder);
+        before.inspect(|recorder| recorder.close());
         true
     }
 

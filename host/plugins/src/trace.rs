@@ -3,6 +3,7 @@
 //!
 //! A trace holds what providers sent: telephone numbers, texts, audio. It is kept for whoever asked for it, in memory.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,17 +65,26 @@ impl Recorder {
     /// What was taken down so far, and whether more will be.
     pub(crate) fn entries(&self) -> (Vec<TraceEntry>, bool) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        (kept.entries.clone(), self.left.load(Ordering::Relaxed) > 0)
+        (kept.entries.clone(), self.runs())
+    }
+
+    /// Nothing more is taken down, also of guests that are at work.
+    pub(crate) fn close(&self) {
+        self.left.store(0, Ordering::Relaxed);
+    }
+
+    fn runs(&self) -> bool {
+        self.left.load(Ordering::Relaxed) > 0
     }
 
     fn put(&self, entry: TraceEntry) {
         let size = serde_json::to_vec(&entry).map_or(LARGEST, |text| text.len());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.left.load(Ordering::Relaxed) == 0 {
+        if !self.runs() {
             return;
         }
         if kept.bytes + size > LARGEST {
-            return self.left.store(0, Ordering::Relaxed);
+            return self.close();
         }
         kept.bytes += size;
         kept.entries.push(entry);
@@ -94,9 +104,14 @@ pub(crate) struct Tape {
 impl Tape {
     /// For a new guest, where its plugin is recorded.
     pub(crate) fn of(recorder: Option<Arc<Recorder>>, digest: &str, interface: &'static str) -> Option<Self> {
-        let recorder = recorder.filter(|recorder| recorder.left.load(Ordering::Relaxed) > 0)?;
+        let recorder = recorder.filter(|recorder| recorder.runs())?;
         let guest = recorder.guests.fetch_add(1, Ordering::Relaxed);
         Some(Self { recorder, digest: digest.to_owned(), guest, interface })
+    }
+
+    /// Is it worth while to put into words what happens? A stream outlives its recording.
+    pub(crate) fn runs(&self) -> bool {
+        self.recorder.runs()
     }
 
     pub(crate) fn write<T: Serialize>(
@@ -143,21 +158,25 @@ pub struct Replayed {
 /// # Errors
 /// When the trace names an interface that the contract does not have.
 pub fn replay(trace: &[TraceEntry], subject: &dyn Subject) -> Result<Vec<Replayed>, String> {
-    let mut guests: Vec<(u64, Box<dyn Instance + '_>)> = Vec::new();
+    let last: HashMap<u64, usize> = trace.iter().enumerate().map(|(index, entry)| (entry.guest, index)).collect();
+    // Those that are asked again: a trace may have more guests than memory has room for.
+    let mut guests: HashMap<u64, Box<dyn Instance + '_>> = HashMap::new();
     let mut replayed = Vec::new();
     for (index, entry) in trace.iter().enumerate() {
         let interface = interface(&entry.interface)?;
         let script = Script::recorded(exchanges(entry)?);
         // Guests that send serve one call each.
-        let known = guests.iter_mut().find(|(guest, _)| *guest == entry.guest).map(|(_, guest)| guest);
-        let outcome = match known {
-            Some(guest) => guest.call(&entry.function, Arguments::exact(entry.given.clone())),
-            None => subject.instance(interface, &script).and_then(|mut guest| {
-                let outcome = guest.call(&entry.function, Arguments::exact(entry.given.clone()));
-                guests.push((entry.guest, guest));
-                outcome
-            }),
+        let guest = match guests.remove(&entry.guest) {
+            Some(guest) => Ok(guest),
+            None => subject.instance(interface, &script),
         };
+        let outcome = guest.and_then(|mut guest| {
+            let outcome = guest.call(&entry.function, Arguments::exact(entry.given.clone()));
+            if last.get(&entry.guest) != Some(&index) {
+                guests.insert(entry.guest, guest);
+            }
+            outcome
+        });
         let gave = outcome.unwrap_or_else(|why| failed(&why));
         let mut differences = Vec::new();
         compare("", &entry.gave, &gave, &mut differences);
@@ -193,7 +212,7 @@ fn compare(place: &str, was: &Value, is: &Value, found: &mut Vec<String>) {
     match (was, is) {
         _ if was == is || found.len() >= TOLD => {}
         (Value::Object(was), Value::Object(is)) => {
-            let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+            let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
             for name in names {
                 let of = |all: &Map<String, Value>| all.get(name).cloned().unwrap_or_default();
                 compare(&format!("{place}.{name}"), &of(was), &of(is), found);
@@ -243,6 +262,18 @@ mod tests {
             found,
             ["a[1].b: 2 before, 3 now", "body: \"hi\" before, \"ho\" now", "new: null before, \"x\" now"]
         );
+    }
+
+    #[test]
+    fn a_recording_that_is_ended_takes_down_nothing_more_of_guests_at_work() {
+        let recorder = Arc::new(Recorder::new(9));
+        let tape = Tape::of(Some(Arc::clone(&recorder)), "d", "media");
+        recorder.close();
+        for tape in tape.iter() {
+            assert!(!tape.runs());
+            tape.write("decode", Map::new(), Vec::new(), &Ok(7));
+        }
+        assert_eq!((tape.is_some(), recorder.entries()), (true, (Vec::new(), false)));
     }
 
     #[test]

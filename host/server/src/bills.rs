@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use jackfield_calls::{Report, bill};
+use jackfield_plugins::Generation;
 use jackfield_plugins::types::Ability;
-use jackfield_store::{CallChange, DueBill, NewEvent};
+use jackfield_store::{Call, CallChange, DueBill, NewEvent};
 use serde_json::json;
 
 use crate::App;
@@ -34,29 +35,29 @@ pub async fn keep_bills(app: App) {
 }
 
 async fn ask(app: &App, due: DueBill) {
-    let next = bill::next_question(u64::try_from(now_ms()).unwrap_or(0), due.tries + 1);
+    let generation = build(app, &due.call);
+    // A provider that is never able to say is asked no more; one whose plugin is not here just now, later.
+    let unable = generation.as_ref().is_some_and(|build| !build.describe().abilities.contains(&Ability::Inspect));
     let known = due.call.cost_amount.is_some() && due.call.duration_s.is_some();
-    let next = next.filter(|_| !known).and_then(|at| i64::try_from(at).ok());
+    let settled = known || unable;
+    let next = bill::next_question(u64::try_from(now_ms()).unwrap_or(0), due.tries + 1);
+    let next = next.filter(|_| !settled).and_then(|at| i64::try_from(at).ok());
     match app.store.claim_bill(&due, next).await {
-        Ok(true) if !known => {}
+        Ok(true) if !settled => {}
         Ok(_) => return,
         Err(error) => return tracing::warn!(call = due.call.id, %error, "a bill cannot be asked for yet"),
     }
-    if let Some(report) = asked(app, &due).await {
+    let configuration = app.store.directory().configuration(&due.call.configuration_id).map(Arc::clone);
+    let Some((generation, configuration)) = generation.zip(configuration) else { return };
+    if let Some(report) = live::inspected(&app.calls.provider_of(generation, configuration), &due.call).await {
         put(app, &due, &report).await;
     }
 }
 
-/// What the provider says, by the build that the call began on if it is still here.
-async fn asked(app: &App, due: &DueBill) -> Option<Report> {
-    let call = &due.call;
+/// The build that the call began on if it is still here, else the one that serves.
+fn build(app: &App, call: &Call) -> Option<Arc<Generation>> {
     let pinned = app.plugins.generation(&call.provider, &call.generation);
-    let generation = pinned.or_else(|| app.plugins.current(&call.provider))?;
-    if !generation.describe().abilities.contains(&Ability::Inspect) {
-        return None;
-    }
-    let configuration = app.store.directory().configuration(&call.configuration_id).map(Arc::clone)?;
-    live::inspected(&app.calls.provider_of(generation, configuration), call).await
+    pinned.or_else(|| app.plugins.current(&call.provider))
 }
 
 async fn put(app: &App, due: &DueBill, report: &Report) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use jackfield_media::Stats;
+use jackfield_plugins::GenerationSummary;
 
 use crate::App;
 use crate::http::Doors;
@@ -282,14 +283,15 @@ fn render_plugins(page: &mut Exposition, app: &App) {
     let plugins = app.plugins.list();
     let generations = || plugins.iter().flat_map(|plugin| plugin.generations.iter().map(move |known| (plugin, known)));
     let labels = |plugin: &str, digest: &str| [("plugin", plugin.to_owned()), ("generation", digest.to_owned())];
+    let each = |page: &mut Exposition, value: fn(&GenerationSummary) -> u64| {
+        for (plugin, known) in generations() {
+            page.sample_of(&labels(&plugin.name, &known.digest), value(known));
+        }
+    };
     page.gauges("jackfield_plugin_info", "Generations in memory; 1 for the one that new calls begin on.");
-    for (plugin, known) in generations() {
-        page.sample_of(&labels(&plugin.name, &known.digest), u64::from(known.current));
-    }
+    each(page, |known| u64::from(known.current));
     page.gauges("jackfield_plugin_calls", "Calls that hold a generation.");
-    for (plugin, known) in generations() {
-        page.sample_of(&labels(&plugin.name, &known.digest), count(known.calls));
-    }
+    each(page, |known| count(known.calls));
     page.counter("jackfield_plugin_webhooks_total", "Webhooks that a generation's guests were asked about.");
     for (plugin, known) in generations() {
         for (outcome, value) in [("genuine", known.webhooks), ("refused", known.refused)] {
@@ -298,21 +300,13 @@ fn render_plugins(page: &mut Exposition, app: &App) {
         }
     }
     page.counter("jackfield_plugin_webhook_microseconds_total", "Time in a generation's guests, for genuine webhooks.");
-    for (plugin, known) in generations() {
-        page.sample_of(&labels(&plugin.name, &known.digest), known.webhook_micros);
-    }
+    each(page, |known| known.webhook_micros);
     page.gauges("jackfield_plugin_webhooks_waiting", "Webhooks that wait for their turn with a generation.");
-    for (plugin, known) in generations() {
-        page.sample_of(&labels(&plugin.name, &known.digest), known.waiting as u64);
-    }
+    each(page, |known| count(known.waiting));
     page.counter("jackfield_plugin_webhooks_turned_away_total", "Webhooks that found too many waiting.");
-    for (plugin, known) in generations() {
-        page.sample_of(&labels(&plugin.name, &known.digest), known.turned_away);
-    }
+    each(page, |known| known.turned_away);
     page.gauges("jackfield_plugin_memory_bytes", "Memory that a guest of a generation had at most.");
-    for (plugin, known) in generations() {
-        page.sample_of(&labels(&plugin.name, &known.digest), known.memory_bytes as u64);
-    }
+    each(page, |known| count(known.memory_bytes));
     page.counter("jackfield_rollouts_total", "Rollouts that came to an end here, and how.");
     for (outcome, value) in app.rollout.outcomes() {
         page.sample_of(&[("outcome", outcome)], value);
