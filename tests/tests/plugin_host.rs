@@ -3,7 +3,8 @@
 
 use jackfield_plugins::types::{Account, Action, Call, Direction, MediaCommand, Message, Request};
 use jackfield_plugins::{
-    CONTRACT, CompiledCache, GuestError, GuestLimits, PluginHost, Pooling, Refusal, Signers, SigningKey, sign,
+    CONTRACT, CompiledCache, Granted, GuestError, GuestLimits, PluginGrants, PluginHost, Pooling, Refusal, Signers,
+    SigningKey, sign,
 };
 use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 
@@ -100,6 +101,29 @@ async fn traps_deep_recursion_and_growth_end_one_request_only() {
         }
         assert!(generation.webhooks().unwrap().identify(&request()).is_ok());
     }
+}
+
+#[tokio::test]
+async fn a_grant_bounds_the_guests_of_its_generation_and_no_others() {
+    let (host, plugin) = (host(), Hostile::new("g", Export::Read, Misdeed::Grow));
+    let mut most = Vec::new();
+    for granted in
+        [Granted::BySettings, Granted::ByOrder(PluginGrants { memory_bytes: Some(4 << 20), ..<_>::default() })]
+    {
+        let candidate = host.check_under("g", plugin.build().unwrap(), granted, "test", 1).await.unwrap();
+        host.promote(candidate);
+        let generation = host.current("g").unwrap();
+        let mut guest = generation.webhooks().unwrap();
+        assert!(guest.read(&account(), &request(), "inbound").is_err());
+        drop(guest);
+        most.push(generation.counts().memory);
+    }
+    assert!(most[0] > 8 << 20 && most[1] <= 4 << 20, "{most:?}");
+    let plugins = host.list();
+    let digests: Vec<&str> = plugins[0].generations.iter().map(|known| known.digest.as_str()).collect();
+    assert_eq!(digests[0].split_once('-').map(|(build, _)| build), Some(digests[1]), "one build, two generations");
+    host.rollback("g").unwrap();
+    assert_eq!(host.current("g").unwrap().digest(), digests[1]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use jackfield_component::with_section;
-use jackfield_plugins::{Candidate, GuestLimits, PluginHost, Pooling, Refusal, StockPlugin};
+use jackfield_plugins::{Candidate, Granted, GuestLimits, PluginHost, Pooling, Refusal, StockPlugin};
 use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 use jackfield_tests::place;
 use jackfield_vectors::{Bundle, SECTION};
@@ -64,7 +64,7 @@ async fn a_build_is_held_to_the_vectors_it_ships() {
     assert_eq!(host.list().len(), 1);
     assert_eq!(host.current("good").unwrap().source(), "test");
     // One that was admitted when vectors were not looked at still comes back after a restart.
-    let again = host.check_again("good", bad, "restored", 2).await.unwrap();
+    let again = host.check_again("good", bad, Granted::InForce, "restored", 2).await.unwrap();
     assert!(told(&again).contains("not run again"));
     let none = host.check("good", Hostile::harmless("good").build().unwrap(), "test", 1).await.unwrap();
     assert!(told(&none).contains("ships none"));

@@ -17,5 +17,5 @@ pub use client::{Egress, EgressError, EgressSettings, Request, Response};
 pub use dial::{DialRequest, Socket};
 pub use networks::Networks;
 pub use object_store::{ObjectStore, ObjectStoreSettings};
-pub use operator::{get_from_host, post_to_host, put_to_host};
+pub use operator::{delete_at_host, get_from_host, post_to_host, put_to_host};
 pub use policy::Grant;

@@ -29,6 +29,14 @@ pub async fn post_to_host(url: &str, token: &str) -> Result<(u16, String), Egres
     ask(Egress::new(EgressSettings::default())?.operators()?.post(url).bearer_auth(token)).await
 }
 
+/// Takes something away from a host. Returns its status and what it says.
+///
+/// # Errors
+/// When it cannot be reached, or does not answer in time.
+pub async fn delete_at_host(url: &str, token: &str) -> Result<(u16, String), EgressError> {
+    ask(Egress::new(EgressSettings::default())?.operators()?.delete(url).bearer_auth(token)).await
+}
+
 /// Asks a host's API.
 ///
 /// # Errors

@@ -7,11 +7,11 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::bindings::describes::Describes;
-use crate::cache::CompiledCache;
+use crate::cache::{CacheKey, CompiledCache};
 use crate::compiler::{self, CompilerProcess};
 use crate::contract::{CONTRACT, Surface, Unfit};
-use crate::generation::{Capabilities, Generation};
-use crate::grants::Grants;
+use crate::generation::{Capabilities, Generation, Origin};
+use crate::grants::{Grants, PluginGrants};
 use crate::guest;
 use crate::limits::{GuestLimits, GuestState};
 use crate::signature::Signers;
@@ -89,21 +89,28 @@ pub(crate) struct Checker<'a> {
     pub(crate) compiler: Option<&'a CompilerProcess>,
 }
 
-/// SHA-256 in hex: the name of a generation.
+/// Bytes that want to be a generation.
+pub(crate) struct Offer<'a> {
+    /// Where nobody offers the plugin under a name, its own will do.
+    pub(crate) name: Option<&'a str>,
+    pub(crate) bytes: Vec<u8>,
+    /// Where they came from, and when, in Unix milliseconds.
+    pub(crate) source: &'a str,
+    pub(crate) loaded_at: u64,
+    /// What an operator gave this plugin while the host runs; the settings' grants where he did not.
+    pub(crate) order: Option<PluginGrants>,
+    pub(crate) vectors: Vectors,
+}
+
+/// SHA-256 in hex: the name of a build.
 pub fn digest_of(bytes: &[u8]) -> String {
     hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes))
 }
 
 impl Checker<'_> {
-    /// All stages before promotion. Where nobody offers the plugin under a name, its own will do.
-    pub(crate) async fn check(
-        &self,
-        name: Option<&str>,
-        bytes: Vec<u8>,
-        source: &str,
-        loaded_at: u64,
-        vectors: Vectors,
-    ) -> Result<(Arc<Generation>, Stages), Refusal> {
+    /// All stages before promotion.
+    pub(crate) async fn check(&self, offer: Offer<'_>) -> Result<(Arc<Generation>, Stages), Refusal> {
+        let Offer { name, bytes, source, loaded_at, order, vectors } = offer;
         let mut stages = Stages::default();
         let began = Instant::now();
         let digest = digest_of(&bytes);
@@ -123,18 +130,22 @@ impl Checker<'_> {
             Vectors::Skip(_) => Ok(None),
         };
         let began = Instant::now();
-        let component = stages.pass("compile", began, self.compile(&digest, bytes).await)?;
+        let granted = order.clone().or_else(|| self.grants.of(name?).ok()).unwrap_or_default();
+        let key = CacheKey::new(&digest, &granted, self.limits, self.engine);
+        let component = stages.pass("compile", began, self.compile(&key, bytes).await)?;
         let began = Instant::now();
         let capabilities = stages.pass("instantiate", began, self.instantiate(&component, &surface).await)?;
         let began = Instant::now();
         let provider = stages.pass("describe", began, self.describe(name, &capabilities))?;
         let began = Instant::now();
-        let limits = stages.pass("grants", began, self.grant(&provider, &surface))?;
+        let by_order = order.is_some();
+        let grants = stages.pass("grants", began, self.grant(order, &provider, &surface))?;
+        let limits = grants.narrow(self.limits);
         let generation = |limits: GuestLimits| {
             let (provider, capabilities, engine) = (provider.clone(), capabilities.clone(), self.engine.clone());
-            let generation =
-                Generation::new(digest.clone(), source.to_owned(), loaded_at, provider, capabilities, engine, limits);
-            Arc::new(generation)
+            let (build, source, grants) = (digest.clone(), source.to_owned(), grants.clone());
+            let origin = Origin { build, source, loaded_at, grants, by_order };
+            Arc::new(Generation::new(origin, provider, capabilities, engine, limits))
         };
         let began = Instant::now();
         let held = match vectors {
@@ -159,11 +170,11 @@ impl Checker<'_> {
         Ok(((), format!("{size} bytes")))
     }
 
-    async fn compile(&self, digest: &str, bytes: Vec<u8>) -> Result<(Component, String), String> {
-        if let Some(code) = self.cache.and_then(|cache| cache.load(self.engine, digest)) {
+    async fn compile(&self, key: &CacheKey, bytes: Vec<u8>) -> Result<(Component, String), String> {
+        if let Some(code) = self.cache.and_then(|cache| cache.load(key)) {
             match deserialize(self.engine, &code) {
                 Ok(component) => return Ok((component, "from the cache".to_owned())),
-                Err(error) => tracing::warn!(digest, %error, "a cached plugin did not load; compiling again"),
+                Err(error) => tracing::warn!(%error, "a cached plugin did not load; compiling again"),
             }
         }
         let counted = self.limits.counted;
@@ -171,7 +182,7 @@ impl Checker<'_> {
             Some(compiler) => compiler.compile(bytes, counted).await?,
             None => compiler::in_process(bytes, counted).await?,
         };
-        if let Some(Err(error)) = self.cache.map(|cache| cache.keep(self.engine, digest, &code)) {
+        if let Some(Err(error)) = self.cache.map(|cache| cache.keep(key, &code)) {
             tracing::warn!(%error, "could not keep compiled code; the next start compiles again");
         }
         let component = deserialize(self.engine, &code).map_err(|error| format!("{error:#}"))?;
@@ -202,10 +213,15 @@ impl Checker<'_> {
         Ok((provider, detail))
     }
 
-    fn grant(&self, provider: &Provider, surface: &Surface) -> Result<(GuestLimits, String), String> {
-        let grants = self.grants.of(&provider.name)?;
+    fn grant(
+        &self,
+        order: Option<PluginGrants>,
+        provider: &Provider,
+        surface: &Surface,
+    ) -> Result<(PluginGrants, String), String> {
+        let grants = order.map_or_else(|| self.grants.of(&provider.name), Ok)?;
         let detail = grants.cover(provider, surface)?;
-        Ok((grants.narrow(self.limits), detail))
+        Ok((grants, detail))
     }
 
     async fn hold(

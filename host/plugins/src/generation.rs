@@ -1,4 +1,4 @@
-//! One loaded build of a plugin, named by the SHA-256 of its bytes.
+//! One loaded build of a plugin, named by the SHA-256 of its bytes, and by its grants where an operator gave it some.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use crate::bindings::keeps_socket::KeepsSocketPre;
 use crate::bindings::reads_webhooks::ReadsWebhooksPre;
 use crate::contract::Surface;
 use crate::fault::GuestError;
+use crate::grants::PluginGrants;
 use crate::guest::{self, CallsGuest, ChatGuest, DeskGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
 use crate::limits::{GuestLimits, GuestState};
 use crate::outbound::Outbound;
@@ -24,13 +25,20 @@ use crate::turns::{Turn, Turns};
 use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
 use crate::wasi;
 
+/// Between the build and the mark of its grants, in a generation's name.
+const MARKED: char = '-';
+
+/// The build and the mark of the grants that a generation's name tells of.
+pub fn parts_of(digest: &str) -> (&str, Option<&str>) {
+    digest.split_once(MARKED).map_or((digest, None), |(build, mark)| (build, Some(mark)))
+}
+
 const HTTP: &str = "jackfield:provider/http@0.1.0";
 
 /// A component that passed admission, ready to be instantiated.
 pub struct Generation {
     digest: String,
-    source: String,
-    loaded_at: u64,
+    origin: Origin,
     provider: Provider,
     capabilities: Capabilities,
     pub(crate) engine: Engine,
@@ -39,6 +47,18 @@ pub struct Generation {
     calls: AtomicUsize,
     turns: Turns,
     recorder: ArcSwapOption<Recorder>,
+}
+
+/// What a generation was made of.
+pub(crate) struct Origin {
+    /// SHA-256 of the component's bytes, in hex.
+    pub(crate) build: String,
+    pub(crate) source: String,
+    /// Unix milliseconds.
+    pub(crate) loaded_at: u64,
+    pub(crate) grants: PluginGrants,
+    /// Were the grants given while the host runs, not by its settings?
+    pub(crate) by_order: bool,
 }
 
 /// The interfaces a component exports, linked. Absent ones are `None`.
@@ -185,20 +205,21 @@ fn io_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<Gues
 
 impl Generation {
     pub(crate) fn new(
-        digest: String,
-        source: String,
-        loaded_at: u64,
+        origin: Origin,
         provider: Provider,
         capabilities: Capabilities,
         engine: Engine,
         limits: GuestLimits,
     ) -> Self {
+        let digest = match origin.by_order {
+            true => format!("{}{MARKED}{}", origin.build, origin.grants.mark()),
+            false => origin.build.clone(),
+        };
         let (counters, calls) = (Counters::default(), AtomicUsize::new(0));
         let turns = Turns::new(limits.at_once, limits.queue);
         Self {
             digest,
-            source,
-            loaded_at,
+            origin,
             provider,
             capabilities,
             engine,
@@ -210,19 +231,35 @@ impl Generation {
         }
     }
 
-    /// SHA-256 of the component's bytes, in hex.
+    /// Its name: SHA-256 of the component's bytes, in hex; where its grants were given while the host runs, with a dash and
+    /// [`PluginGrants::mark`] after it.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
+    /// SHA-256 of the component's bytes, in hex.
+    pub fn build(&self) -> &str {
+        &self.origin.build
+    }
+
+    /// What it may have.
+    pub fn grants(&self) -> &PluginGrants {
+        &self.origin.grants
+    }
+
+    /// The same, if it was given while the host runs and not by its settings.
+    pub fn order(&self) -> Option<&PluginGrants> {
+        self.origin.by_order.then_some(&self.origin.grants)
+    }
+
     /// Where the bytes came from: `stock`, `folder`, `api`.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.origin.source
     }
 
     /// Unix milliseconds.
     pub fn loaded_at(&self) -> u64 {
-        self.loaded_at
+        self.origin.loaded_at
     }
 
     /// What `manifest.describe` said at admission.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::contract::Surface;
 use crate::limits::GuestLimits;
@@ -20,25 +20,44 @@ pub struct Grants {
 }
 
 /// What one plugin may have. What is left out, it may have as it describes it, within the limits of all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginGrants {
     /// As a plugin describes them: `api.example.com`, `{field}`; and `*.example.com` for all below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
     /// Names of secret fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
     /// May it carry audio?
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<bool>,
     /// May it be of the second tier: import WASI, all of it denied?
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wasi: Option<bool>,
     /// Bytes of memory of an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<usize>,
     /// CPU time of a webhook export.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_cpu_ms: Option<u64>,
     /// CPU time of a media message.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_cpu_ms: Option<u64>,
     /// Requests of one `calls` export.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<u32>,
+}
+
+/// Whose word on a build's grants counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granted {
+    /// What the build in service has; the settings' where none is.
+    InForce,
+    /// The settings'.
+    BySettings,
+    /// An operator's, given while the host runs.
+    ByOrder(PluginGrants),
 }
 
 impl Grants {
@@ -89,6 +108,14 @@ impl PluginGrants {
         let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let hosts = list(provider.hosts.iter().map(String::as_str).collect());
         Ok(format!("hosts: {hosts}; secrets: {}", list(secrets)))
+    }
+
+    /// Tells these grants from others in the name of a generation: 16 hexadecimal digits.
+    pub fn mark(&self) -> String {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let mut mark = hex::encode(ring::digest::digest(&ring::digest::SHA256, &text));
+        mark.truncate(16);
+        mark
     }
 
     /// The limits of all, or less.

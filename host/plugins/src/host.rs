@@ -7,13 +7,13 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use wasmtime::Engine;
 
-use crate::admission::{Checker, Refusal, StageReport, Stages};
+use crate::admission::{Checker, Offer, Refusal, StageReport, Stages, digest_of};
 use crate::cache::CompiledCache;
 use crate::compiler::CompilerProcess;
 use crate::contract::CONTRACT;
 use crate::engine::{self, Pooling};
 use crate::generation::{Generation, GuestCounts, GuestFaults};
-use crate::grants::Grants;
+use crate::grants::{Granted, Grants, PluginGrants};
 use crate::limits::GuestLimits;
 use crate::signature::Signers;
 use crate::stock::StockPlugin;
@@ -57,7 +57,7 @@ pub struct Candidate {
 /// What a promotion came to.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Admission {
-    /// The generation that is current now.
+    /// The name of the generation that is current now: [`Generation::digest`].
     pub digest: String,
     /// What it went through.
     pub stages: Vec<StageReport>,
@@ -96,6 +96,10 @@ pub struct GenerationSummary {
     pub source: String,
     /// Unix milliseconds.
     pub loaded_at_ms: u64,
+    /// What it may have; what is not in there, as it describes it.
+    pub grants: PluginGrants,
+    /// Were they given while the host runs, not by its settings?
+    pub granted_by_order: bool,
     /// 1, or 2 for a component that imports WASI, all of it denied.
     pub tier: u8,
     pub current: bool,
@@ -167,6 +171,13 @@ impl PluginHost {
         Checker { engine, limits, grants, signers, stock, cache: cache.as_ref(), compiler: compiler.get() }
     }
 
+    /// The bytes of a build that came with the binary.
+    pub fn stock_bytes(&self, name: &str, build: &str) -> Option<Vec<u8>> {
+        let mut stock = self.0.stock.get()?.iter();
+        let found = stock.find(|plugin| plugin.name == name && digest_of(plugin.bytes) == build);
+        found.map(|plugin| plugin.bytes.to_vec())
+    }
+
     /// Are instances pooled?
     pub fn pooled(&self) -> bool {
         self.0.pooled
@@ -179,35 +190,61 @@ impl PluginHost {
 
     /// Takes bytes through every stage but the last. `now` in Unix milliseconds.
     pub async fn check(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
-        self.candidate(Some(name), bytes, source, now, Vectors::Run).await
+        self.check_under(name, bytes, Granted::InForce, source, now).await
+    }
+
+    /// The same under other grants than those in force.
+    pub async fn check_under(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        granted: Granted,
+        source: &str,
+        now: u64,
+    ) -> Result<Candidate, Refusal> {
+        let order = self.order(name, granted);
+        self.candidate(Offer { name: Some(name), bytes, source, loaded_at: now, order, vectors: Vectors::Run }).await
     }
 
     /// The same for a build that comes with the binary, or that was admitted before, here or by another host on the same
     /// database. Its vectors are not run again: they held, and a start has no time for them.
-    pub async fn check_again(&self, name: &str, bytes: Vec<u8>, source: &str, now: u64) -> Result<Candidate, Refusal> {
-        let skipped = Vectors::Skip("not run again for a build of the binary, or one that was admitted before");
-        self.candidate(Some(name), bytes, source, now, skipped).await
+    pub async fn check_again(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        granted: Granted,
+        source: &str,
+        now: u64,
+    ) -> Result<Candidate, Refusal> {
+        let vectors = Vectors::Skip("not run again for a build of the binary, or one that was admitted before");
+        let order = self.order(name, granted);
+        self.candidate(Offer { name: Some(name), bytes, source, loaded_at: now, order, vectors }).await
+    }
+
+    fn order(&self, name: &str, granted: Granted) -> Option<PluginGrants> {
+        match granted {
+            Granted::InForce => self.current(name).and_then(|serving| serving.order().cloned()),
+            Granted::BySettings => None,
+            Granted::ByOrder(grants) => Some(grants),
+        }
     }
 
     /// Every stage but the last for bytes that nobody offers under a name: for looking at a plugin, not for serving it.
     pub async fn examine(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
-        self.candidate(None, bytes, "file", 0, Vectors::Run).await
+        self.looked_at(bytes, Vectors::Run).await
     }
 
     /// The same without its vectors, for whoever runs them one by one.
     pub async fn examine_without_vectors(&self, bytes: Vec<u8>) -> Result<Candidate, Refusal> {
-        self.candidate(None, bytes, "file", 0, Vectors::Skip("not asked for")).await
+        self.looked_at(bytes, Vectors::Skip("not asked for")).await
     }
 
-    async fn candidate(
-        &self,
-        name: Option<&str>,
-        bytes: Vec<u8>,
-        source: &str,
-        now: u64,
-        vectors: Vectors,
-    ) -> Result<Candidate, Refusal> {
-        let (generation, stages) = self.checker().check(name, bytes, source, now, vectors).await?;
+    async fn looked_at(&self, bytes: Vec<u8>, vectors: Vectors) -> Result<Candidate, Refusal> {
+        self.candidate(Offer { name: None, bytes, source: "file", loaded_at: 0, order: None, vectors }).await
+    }
+
+    async fn candidate(&self, offer: Offer<'_>) -> Result<Candidate, Refusal> {
+        let (generation, stages) = self.checker().check(offer).await?;
         Ok(Candidate { generation, stages })
     }
 
@@ -381,6 +418,8 @@ fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
         version: generation.describe().version.clone(),
         source: generation.source().to_owned(),
         loaded_at_ms: generation.loaded_at(),
+        grants: generation.grants().clone(),
+        granted_by_order: generation.order().is_some(),
         tier: generation.tier(),
         current,
         calls: generation.calls(),

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use crate::outbound::Outbound;
@@ -11,7 +12,7 @@ use crate::trace::Exchange;
 use crate::wasi::Denied;
 
 /// Bounds on guests and on the files they come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GuestLimits {
     /// Bytes of linear memory an instance may grow to.
     pub memory: usize,

@@ -55,6 +55,7 @@ pub use rollout::{Begun, Origin, Plan, Rollout, RolloutError, watch};
 pub use settings::{DrainSettings, Limits, MediaSettings, RolloutSettings, ServerSettings, SocketSettings};
 pub use sockets::keep_sockets;
 pub use transfers::{TransferOrder, keep_transfers};
+pub use webhooks::keep_backlog;
 
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]
@@ -65,6 +66,7 @@ struct Inner {
     answered: api::Answered,
     sockets: sockets::Sockets,
     bot: bot::Bot,
+    backlog: webhooks::Backlog,
 }
 
 /// What an [`App`] is made of.
@@ -103,12 +105,18 @@ impl App {
             answered: api::Answered::default(),
             sockets: sockets::Sockets::default(),
             bot: bot::Bot::default(),
+            backlog: webhooks::Backlog::default(),
         }))
     }
 
     /// Answers that an `Idempotency-Key` may ask for again.
     pub(crate) fn answered(&self) -> &api::Answered {
         &self.0.answered
+    }
+
+    /// Callbacks that wait for a build that can read them.
+    pub(crate) fn backlog(&self) -> &webhooks::Backlog {
+        &self.0.backlog
     }
 
     /// The bot.

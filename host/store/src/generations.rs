@@ -36,6 +36,36 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
+    /// Where the bytes of a generation came from first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn generation_source(&self, plugin: &str, digest: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT source FROM generations WHERE plugin = $1 AND digest = $2";
+        let row = sqlx::query(sql).bind(plugin).bind(digest).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Keeps what a plugin was granted, by its mark.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn put_grants(&self, plugin: &str, mark: &str, grants: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO grants (plugin, mark, grants) VALUES ($1, $2, $3) ON CONFLICT (plugin, mark) DO NOTHING";
+        sqlx::query(sql).bind(plugin).bind(mark).bind(grants).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// What a plugin was granted under that mark, as JSON.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn grants(&self, plugin: &str, mark: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT grants FROM grants WHERE plugin = $1 AND mark = $2";
+        let row = sqlx::query(sql).bind(plugin).bind(mark).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
     /// Which generation a restart comes back on.
     ///
     /// # Errors
@@ -47,7 +77,7 @@ impl Store {
         self.bump().await
     }
 
-    /// Plugin and digest of each.
+    /// Plugin and name of the generation of each.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -231,6 +231,22 @@ async fn a_plugin_that_one_host_promotes_is_served_by_all() {
 }
 
 #[tokio::test]
+async fn grants_that_one_host_is_told_of_hold_on_all() {
+    let hosts = Together::of(2).await;
+    let begun = hosts.api(0).put("plugins/twilio/grants", &json!({ "requests": 4 })).await.unwrap();
+    let begun = begun.expect(200).unwrap();
+    let serves =
+        async || hosts.api(1).get("plugins/twilio").await.unwrap().json().unwrap()["digest"] == begun["digest"];
+    hosts.eventually("the other host to serve it", 5, serves).await;
+    let (leg, mut stream) = hosts.call_in(1, 0).await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    assert_eq!(hosts.api(0).call_of(&leg.sid).await.unwrap()["generation"], begun["digest"]);
+    hosts.api(1).delete("plugins/twilio/grants").await.unwrap().expect(200).unwrap();
+    let back = async || hosts.api(0).get("plugins/twilio").await.unwrap().json().unwrap()["digest"] != begun["digest"];
+    hosts.eventually("the first host to follow back", 5, back).await;
+}
+
+#[tokio::test]
 async fn a_host_that_cannot_load_a_build_says_so_and_calls_on_it_still_land_right() {
     let mut hosts = Together::of(1).await;
     let mut narrow = hosts.fleet.options();

@@ -1,10 +1,12 @@
 //! The whole path over real sockets: the built host as a child process, a carrier on one side, agents on the other.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod backlog;
 mod bad_frames;
 mod bot_calls;
 mod database;
 mod fleet;
+mod grants;
 mod hostile_plugins;
 mod inbound;
 mod lifetime;

@@ -31,7 +31,7 @@ pub(super) fn run(file: &Path, name: Option<&str>, wanted: &[(&str, &Option<Stri
     }
 }
 
-fn told(status: u16, answer: &Value) -> Ending {
+pub(super) fn told(status: u16, answer: &Value) -> Ending {
     let stages = answer["stages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let line = |stage: &Value| {
         let ok = if stage["ok"] == true { "ok  " } else { "NOT " };

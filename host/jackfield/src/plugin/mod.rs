@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod drain;
+mod grants;
 mod keygen;
 mod load;
 mod new;
@@ -60,6 +61,20 @@ pub(crate) enum PluginCommand {
         /// End them, instead of waiting for their end.
         #[arg(long)]
         force: bool,
+        /// Where the host is.
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
+    /// Show what a plugin may have on a host that runs, or give it other grants, by a rollout.
+    Grants {
+        /// The provider's name.
+        name: String,
+        /// A JSON object: `{"hosts": ["api.acme.example"], "requests": 4}`. What it leaves out, the plugin may have as it describes it.
+        #[arg(long, value_name = "JSON", conflicts_with = "by_settings")]
+        set: Option<String>,
+        /// Go back to what the host's settings grant.
+        #[arg(long)]
+        by_settings: bool,
         /// Where the host is.
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
@@ -147,6 +162,7 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
         PluginCommand::Build { folder } => build::run(folder),
         PluginCommand::Check { file, vectors, json } => check::run(file, vectors.as_deref(), *json),
         PluginCommand::Drain { name, force, url } => drain::run(name, *force, url),
+        PluginCommand::Grants { name, set, by_settings, url } => grants::run(name, set.as_deref(), *by_settings, url),
         PluginCommand::Keygen { file } => keygen::run(file),
         PluginCommand::Load { file, name, shadow, canary, canary_for, url } => {
             let wanted = [("shadow", shadow), ("canary", canary), ("canary_for", canary_for)];

@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, RawQuery, Request, State};
-use jackfield_plugins::PluginSummary;
+use jackfield_plugins::{Granted, PluginGrants, PluginSummary};
 use jackfield_store::RolloutRecord;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
-use super::json::{content_type, refused};
+use super::json::{Json, content_type, refused};
 use super::page::whole;
 use super::{Caller, Kind, Problem};
 use crate::App;
 use crate::http::read_within;
-use crate::rollout::{Origin, Plan};
+use crate::rollout::{Begun, Origin, Plan, RolloutError};
 
 type Answer = Result<axum::Json<Value>, Problem>;
 
@@ -47,10 +48,42 @@ pub(crate) async fn upload(
     // A task of its own: what is recorded is also promoted, even if the sender breaks off in between.
     let rollout = app.rollout.clone();
     let origin = Origin { source: "api", who: caller.organization };
-    let work = tokio::spawn(async move { rollout.begin(&name, bytes, origin, plan).await });
+    begun(tokio::spawn(async move { rollout.begin(&name, bytes, origin, plan).await })).await
+}
+
+async fn begun(work: JoinHandle<Result<Begun, RolloutError>>) -> Answer {
     let begun =
         work.await.map_err(|_| Problem::new(Kind::Internal, "the checks failed; the old build serves on"))??;
     Ok(axum::Json(json!(begun)))
+}
+
+/// Other grants for the build that serves.
+pub(crate) async fn grant(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    Json(grants): Json<PluginGrants>,
+) -> Answer {
+    regrant(&app, caller, name, query, Granted::ByOrder(grants)).await
+}
+
+/// Back to what the settings grant.
+pub(crate) async fn grant_by_settings(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    regrant(&app, caller, name, query, Granted::BySettings).await
+}
+
+async fn regrant(app: &App, caller: Caller, name: String, query: Option<String>, granted: Granted) -> Answer {
+    let plan = Wanted::parse(query.as_deref().unwrap_or_default())?.plan()?;
+    let rollout = app.rollout.clone();
+    let origin = Origin { source: "grants", who: caller.organization };
+    // A task of its own, as for new bytes.
+    begun(tokio::spawn(async move { rollout.regrant(&name, granted, origin, plan).await })).await
 }
 
 /// What a build is to go through before it serves: `shadow=5m`, `canary=10%`, `canary_for=10m`.

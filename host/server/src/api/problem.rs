@@ -174,7 +174,7 @@ impl From<RolloutError> for Problem {
             RolloutError::Refused(refusal) => Self::new(Kind::PluginRefused, refusal.message)
                 .with("stage", json!(refusal.stage))
                 .with("stages", json!(refusal.stages)),
-            RolloutError::Busy(_) => Self::new(Kind::Conflict, error.to_string()),
+            RolloutError::Busy(_) | RolloutError::NoBytes => Self::new(Kind::Conflict, error.to_string()),
             RolloutError::Rollback(error @ RollbackError::UnknownPlugin(_)) => Self::not_found(error.to_string()),
             RolloutError::Rollback(error) => Self::new(Kind::Conflict, error.to_string()),
             RolloutError::Store(error) => error.into(),

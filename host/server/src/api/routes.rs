@@ -150,6 +150,8 @@ pub(crate) fn table() -> Vec<Route> {
         scoped(Scope::Plugins, "POST", "/api/v1/plugins/{name}/drain", plugins::drain),
         read("/api/v1/plugins/{name}/rollouts", plugins::rollouts),
         // What all organizations' providers send goes through a plugin.
+        host("PUT", "/api/v1/plugins/{name}/grants", plugins::grant),
+        host("DELETE", "/api/v1/plugins/{name}/grants", plugins::grant_by_settings),
         host("POST", "/api/v1/plugins/{name}/trace", plugins::record),
         host("GET", "/api/v1/plugins/{name}/trace", plugins::trace),
         // Some providers and some of their settings ask by GET.

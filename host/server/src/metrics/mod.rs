@@ -311,6 +311,19 @@ fn render_plugins(page: &mut Exposition, app: &App) {
     for (outcome, value) in app.rollout.outcomes() {
         page.sample_of(&[("outcome", outcome)], value);
     }
+    let backlog = app.backlog().stands();
+    page.gauge(
+        "jackfield_callbacks_waiting",
+        "Callbacks that a build failed at, and another one is to read.",
+        count(backlog.waiting),
+    );
+    page.counter(
+        "jackfield_callbacks_waited_total",
+        "Callbacks that waited for another build, and what became of them.",
+    );
+    for (outcome, value) in [("read", backlog.read), ("dropped", backlog.dropped)] {
+        page.sample(&[("outcome", outcome)], value);
+    }
     page.counter("jackfield_plugin_faults_total", "What went wrong in a generation's guests.");
     for (plugin, known) in generations() {
         for (kind, value) in [("trap", known.traps), ("deadline", known.deadlines), ("bad_result", known.bad_results)] {

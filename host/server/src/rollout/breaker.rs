@@ -15,6 +15,8 @@ const OUT: Duration = Duration::from_secs(15);
 const TWICE: u8 = 2;
 /// Inputs that are remembered for one build.
 const INPUTS: usize = 1_000;
+/// And shown.
+const SHOWN: usize = 10;
 
 /// May a build be asked?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +36,17 @@ pub(crate) struct Breaker(Mutex<HashMap<String, Record>>);
 struct Record {
     faults: VecDeque<Instant>,
     out_until: Option<Instant>,
-    /// How often an input failed, by its digest.
-    inputs: HashMap<[u8; 32], u8>,
+    /// By their digests.
+    inputs: HashMap<[u8; 32], Input>,
     quarantined: u64,
+}
+
+/// An input that a build failed at.
+#[derive(Debug)]
+struct Input {
+    times: u8,
+    /// What it looked like, without what it said.
+    shown: Value,
 }
 
 impl Breaker {
@@ -44,7 +54,7 @@ impl Breaker {
     pub(crate) fn leave(&self, digest: &str, input: &[u8; 32], now: Instant) -> Leave {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(record) = records.get_mut(digest) else { return Leave::Yes };
-        if record.inputs.get(input).is_some_and(|times| *times >= TWICE) {
+        if record.inputs.get(input).is_some_and(Input::is_bad) {
             record.quarantined += 1;
             return Leave::Quarantined;
         }
@@ -59,13 +69,13 @@ impl Breaker {
         }
     }
 
-    /// The build failed at an input. True when that takes it out.
-    pub(crate) fn failed(&self, digest: &str, input: &[u8; 32], now: Instant) -> bool {
+    /// The build failed at an input, which is `shown` to people. True when that takes it out.
+    pub(crate) fn failed(&self, digest: &str, input: &[u8; 32], shown: impl FnOnce() -> Value, now: Instant) -> bool {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let record = records.entry(digest.to_owned()).or_default();
         if record.inputs.len() < INPUTS || record.inputs.contains_key(input) {
-            let times = record.inputs.entry(*input).or_default();
-            *times = times.saturating_add(1);
+            let known = record.inputs.entry(*input).or_insert_with(|| Input { times: 0, shown: shown() });
+            known.times = known.times.saturating_add(1);
         }
         record.faults.push_back(now);
         while record.faults.front().is_some_and(|at| now.duration_since(*at) > WITHIN) {
@@ -97,12 +107,21 @@ impl Breaker {
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let record = records.get(digest);
         let out = record.and_then(|record| record.out_until).filter(|until| *until > now);
-        let inputs = record.map_or(0, |record| record.inputs.values().filter(|times| **times >= TWICE).count());
+        let bad: Vec<&Input> =
+            record.into_iter().flat_map(|record| record.inputs.values()).filter(|i| i.is_bad()).collect();
+        let shown = |input: &&Input| json!({ "times": input.times, "what": input.shown });
         json!({
             "state": if out.is_some() { "out" } else { "in" },
-            "quarantined_inputs": inputs,
+            "quarantined_inputs": bad.len(),
+            "inputs": bad.iter().take(SHOWN).map(shown).collect::<Vec<_>>(),
             "quarantined_webhooks": record.map_or(0, |record| record.quarantined),
         })
+    }
+}
+
+impl Input {
+    fn is_bad(&self) -> bool {
+        self.times >= TWICE
     }
 }
 
@@ -112,13 +131,17 @@ mod tests {
 
     const GOOD: [u8; 32] = [0; 32];
 
+    fn none() -> Value {
+        Value::Null
+    }
+
     #[test]
     fn a_build_that_keeps_failing_is_out_until_one_input_succeeds() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         let mut out = 0;
         for index in 0..20u8 {
             assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
-            out += usize::from(breaker.failed("d", &[index + 1; 32], now));
+            out += usize::from(breaker.failed("d", &[index + 1; 32], none, now));
         }
         assert_eq!(out, 1, "told once");
         assert!(matches!(breaker.leave("d", &GOOD, now), Leave::Out(_)));
@@ -136,11 +159,12 @@ mod tests {
         let bad = [7; 32];
         for _ in 0..2 {
             assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
-            breaker.failed("d", &bad, now);
+            breaker.failed("d", &bad, || json!("a shape"), now);
         }
         assert_eq!(breaker.leave("d", &bad, now), Leave::Quarantined);
         assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
         assert_eq!(breaker.shown("d", now)["quarantined_inputs"], 1);
+        assert_eq!(breaker.shown("d", now)["inputs"], json!([{ "times": 2, "what": "a shape" }]));
         breaker.release("d");
         assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
     }
@@ -150,7 +174,7 @@ mod tests {
         let (breaker, now) = (Breaker::default(), Instant::now());
         for index in 0..60u8 {
             let at = now + Duration::from_secs(u64::from(index));
-            assert!(!breaker.failed("d", &[index; 32], at));
+            assert!(!breaker.failed("d", &[index; 32], none, at));
         }
     }
 }

@@ -57,7 +57,7 @@ async fn scan(rollout: &Rollout, folder: &Path, seen: &mut HashMap<PathBuf, Stri
             continue;
         }
         // At a start, a file that was promoted before and then replaced or rolled back is old news.
-        if rollout.serves(&name, &digest) || (at_start && rollout.knows(&name, &digest).await) {
+        if rollout.serves_build(&name, &digest) || (at_start && rollout.knows(&name, &digest).await) {
             continue;
         }
         let origin = Origin { source: "folder", who: String::new() };

@@ -6,12 +6,13 @@
 mod bake;
 mod breaker;
 mod folder;
+mod grants;
 mod samples;
 mod stages;
 mod trial;
 
 use arc_swap::ArcSwap;
-use jackfield_plugins::{Generation, PluginHost, Refusal, RollbackError, StockPlugin, digest_of};
+use jackfield_plugins::{Generation, Granted, PluginHost, Refusal, RollbackError, StockPlugin, digest_of, parts_of};
 use jackfield_store::{Store, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,9 @@ use crate::clock::{now_for_guests, now_ms};
 use crate::settings::RolloutSettings;
 
 pub use folder::watch;
+
+/// Where the plugins in the binary come from.
+const STOCK: &str = "stock";
 
 /// Takes plugins in and out of service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,6 +62,9 @@ pub enum RolloutError {
     /// Another build of it is on trial.
     #[error("another build of `{0}` is on trial; wait for it, or abort it")]
     Busy(String),
+    /// What serves is not kept anywhere, so that it cannot be loaded once more.
+    #[error("the bytes of the build in service are not in the database; load it anew")]
+    NoBytes,
     /// Nothing earlier to go back to.
     #[error("{0}")]
     Rollback(#[from] RollbackError),
@@ -146,22 +153,44 @@ impl Rollout {
     pub async fn restore(&self, stock: &[StockPlugin]) -> Result<(), StoreError> {
         let promoted = self.store.current_generations().await?;
         for plugin in stock.iter().filter(|plugin| !promoted.iter().any(|(name, _)| name == plugin.name)) {
-            self.bring(plugin.name, plugin.bytes.to_vec(), "stock").await;
+            self.bring(plugin.name, plugin.bytes.to_vec(), Granted::BySettings, STOCK).await;
         }
         for (name, digest) in promoted {
             let stock = stock.iter().find(|plugin| plugin.name == name);
-            let bytes = self.store.generation_bytes(&name, &digest).await?;
-            let bytes = bytes.filter(|bytes| digest_of(bytes) == digest);
-            let brought = match bytes {
-                Some(bytes) => self.bring(&name, bytes, "restored").await,
-                None => false,
-            };
-            if !brought && let Some(stock) = stock {
+            if !self.bring_back(&name, &digest, stock).await?
+                && let Some(stock) = stock
+            {
                 tracing::warn!(plugin = name, "falling back to the plugin in the binary");
-                self.bring(&name, stock.bytes.to_vec(), "stock").await;
+                self.bring(&name, stock.bytes.to_vec(), Granted::BySettings, STOCK).await;
             }
         }
         Ok(())
+    }
+
+    /// What served last. The binary's own plugin that was given grants stays the binary's own: a newer binary brings a newer one.
+    async fn bring_back(&self, name: &str, digest: &str, stock: Option<&StockPlugin>) -> Result<bool, StoreError> {
+        let (build, _) = parts_of(digest);
+        let granted = match self.granted(name, digest).await {
+            Err(StoreError::Damaged(what)) => {
+                tracing::error!(plugin = name, digest, "a stored {what} is damaged");
+                return Ok(false);
+            }
+            granted => granted?,
+        };
+        let source = self.store.generation_source(name, build).await?;
+        if let Some(stock) = stock.filter(|_| source.as_deref() == Some(STOCK)) {
+            let brought = self.bring(name, stock.bytes.to_vec(), granted, STOCK).await;
+            if let Some(newer) = self.host.current(name).filter(|newer| newer.digest() != digest) {
+                self.keep(&newer, stock.bytes.to_vec(), STOCK).await?;
+                self.store.set_current(name, newer.digest()).await?;
+            }
+            return Ok(brought);
+        }
+        let bytes = self.store.generation_bytes(name, build).await?;
+        Ok(match bytes.filter(|bytes| digest_of(bytes) == build) {
+            Some(bytes) => self.bring(name, bytes, granted, "restored").await,
+            None => false,
+        })
     }
 
     /// Ends the records of rollouts that this host was at when it was killed. Only where it is the only host: others
@@ -198,13 +227,13 @@ impl Rollout {
             self.store.announce();
             return true;
         }
-        match self.store.generation_bytes(name, digest).await {
-            Ok(Some(bytes)) if digest_of(&bytes) == digest => {
-                let brought = self.bring(name, bytes, "another node").await;
+        match self.kept(name, digest).await {
+            Ok(Some((bytes, granted))) => {
+                let brought = self.bring(name, bytes, granted, "another node").await;
                 self.store.announce();
                 brought
             }
-            Ok(_) => {
+            Ok(None) => {
                 tracing::error!(plugin = name, digest, "another node serves a build that is not in the database");
                 false
             }
@@ -229,9 +258,9 @@ impl Rollout {
         if let Some(generation) = self.host.generation(name, digest) {
             return Ok(generation);
         }
-        let bytes = self.store.generation_bytes(name, digest).await.map_err(|error| error.to_string())?;
-        if let Some(bytes) = bytes.filter(|_| !self.is_refused(digest)) {
-            match self.host.check_again(name, bytes, "restored", now_for_guests()).await {
+        let kept = self.kept(name, digest).await.map_err(|error| error.to_string())?;
+        if let Some((bytes, granted)) = kept.filter(|_| !self.is_refused(digest)) {
+            match self.host.check_again(name, bytes, granted, "restored", now_for_guests()).await {
                 Ok(candidate) => return Ok(self.host.retain(candidate)),
                 Err(refusal) => {
                     tracing::error!(plugin = name, digest, %refusal, "a build that calls are on does not load here");
@@ -244,10 +273,23 @@ impl Rollout {
         self.host.current(name).ok_or_else(|| format!("no plugin `{name}` is loaded"))
     }
 
-    /// Was this generation in service before?
-    pub(crate) async fn knows(&self, name: &str, digest: &str) -> bool {
-        let known = self.store.generation_bytes(name, digest).await;
-        self.host.generation(name, digest).is_some() || known.is_ok_and(|bytes| bytes.is_some())
+    /// The bytes of a generation that was admitted once, and what it was granted.
+    async fn kept(&self, name: &str, digest: &str) -> Result<Option<(Vec<u8>, Granted)>, StoreError> {
+        let (build, _) = parts_of(digest);
+        let bytes = self.store.generation_bytes(name, build).await?.filter(|bytes| digest_of(bytes) == build);
+        let granted = self.granted(name, digest).await?;
+        Ok(bytes.map(|bytes| (bytes, granted)))
+    }
+
+    /// Was this build in service before?
+    pub(crate) async fn knows(&self, name: &str, build: &str) -> bool {
+        let known = self.store.generation_source(name, build).await;
+        self.host.generation(name, build).is_some() || known.is_ok_and(|source| source.is_some())
+    }
+
+    /// Does this build serve, under whichever grants?
+    pub(crate) fn serves_build(&self, name: &str, build: &str) -> bool {
+        self.host.current(name).is_some_and(|current| current.build() == build)
     }
 
     /// Is this the generation that new calls begin on?
@@ -256,8 +298,8 @@ impl Rollout {
     }
 
     /// A build of the binary, or of the database.
-    async fn bring(&self, name: &str, bytes: Vec<u8>, source: &str) -> bool {
-        match self.host.check_again(name, bytes, source, now_for_guests()).await {
+    async fn bring(&self, name: &str, bytes: Vec<u8>, granted: Granted, source: &str) -> bool {
+        match self.host.check_again(name, bytes, granted, source, now_for_guests()).await {
             Ok(candidate) => {
                 let admission = self.host.promote(candidate);
                 tracing::info!(plugin = name, digest = admission.digest, source, "a plugin is in service");

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use jackfield_plugins::types::Provider;
-use jackfield_plugins::{Candidate, Generation, Refusal, StageReport, digest_of};
-use jackfield_store::{Generation as StoredGeneration, RolloutRecord, new_id_at};
+use jackfield_plugins::{Candidate, Generation, Granted, Refusal, StageReport, digest_of};
+use jackfield_store::{Generation as StoredGeneration, RolloutRecord, StoreError, new_id_at};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -19,7 +19,7 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// Where bytes came from, and who sent them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// `api` or `folder`.
+    /// `api`, `folder`, or `grants` for other grants of the same bytes.
     pub source: &'static str,
     /// A token's organization, or nobody in particular.
     pub who: String,
@@ -32,6 +32,14 @@ pub struct Plan {
     pub shadow: Option<Duration>,
     /// For so long a share of new calls, of a hundred, begins on it.
     pub canary: Option<(u8, Duration)>,
+}
+
+/// What is to serve.
+pub(super) struct Offer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) granted: Granted,
+    /// Where the bytes came from.
+    pub(super) source: String,
 }
 
 /// A rollout that passed its checks.
@@ -68,11 +76,24 @@ impl Rollout {
     /// # Errors
     /// Says which check failed; what served before still does.
     pub async fn begin(&self, name: &str, bytes: Vec<u8>, origin: Origin, plan: Plan) -> Result<Begun, RolloutError> {
+        let offer = Offer { bytes, granted: Granted::InForce, source: origin.source.to_owned() };
+        self.roll_out(name, offer, origin, plan).await
+    }
+
+    pub(super) async fn roll_out(
+        &self,
+        name: &str,
+        offer: Offer,
+        origin: Origin,
+        plan: Plan,
+    ) -> Result<Begun, RolloutError> {
         if self.trial(name).is_some() {
             return Err(RolloutError::Busy(name.to_owned()));
         }
+        let bytes = offer.bytes.clone();
         let mut record = self.fresh_record(name, &bytes, &origin);
-        let (candidate, stages) = match self.checked(name, bytes.clone(), &origin).await {
+        let source = offer.source.clone();
+        let (candidate, stages) = match self.checked(name, offer).await {
             Ok(checked) => checked,
             Err(refusal) => {
                 record.state = "refused".to_owned();
@@ -82,8 +103,9 @@ impl Rollout {
                 return Err(refusal.into());
             }
         };
-        self.keep_bytes(&candidate, bytes, origin.source).await?;
+        self.keep(candidate.generation(), bytes, &source).await?;
         record.stages = json!(stages);
+        candidate.generation().digest().clone_into(&mut record.digest);
         let previous = self.host.current(name);
         let generation = self.host.retain(candidate);
         let (rollout, digest) = (record.id.clone(), record.digest.clone());
@@ -102,13 +124,9 @@ impl Rollout {
         Ok(Begun { rollout, digest, state, stages })
     }
 
-    async fn checked(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        origin: &Origin,
-    ) -> Result<(Candidate, Vec<StageReport>), Refusal> {
-        let candidate = self.host.check(name, bytes, origin.source, now_for_guests()).await?;
+    async fn checked(&self, name: &str, offer: Offer) -> Result<(Candidate, Vec<StageReport>), Refusal> {
+        let Offer { bytes, granted, source } = offer;
+        let candidate = self.host.check_under(name, bytes, granted, &source, now_for_guests()).await?;
         let mut stages = candidate.stages().to_vec();
         let new = Arc::clone(candidate.generation());
         if let Some(old) = self.host.current(name).filter(|old| old.digest() != new.digest()) {
@@ -291,17 +309,18 @@ impl Rollout {
         }
     }
 
-    async fn keep_bytes(&self, candidate: &Candidate, bytes: Vec<u8>, source: &str) -> Result<(), RolloutError> {
-        let generation = candidate.generation();
+    /// So that a restart and other nodes have it: its bytes, and its grants if an operator gave it some.
+    pub(super) async fn keep(&self, generation: &Generation, bytes: Vec<u8>, source: &str) -> Result<(), StoreError> {
+        self.keep_grants(generation).await?;
         let stored = StoredGeneration {
             plugin: generation.describe().name.clone(),
-            digest: generation.digest().to_owned(),
+            digest: generation.build().to_owned(),
             version: generation.describe().version.clone(),
             source: source.to_owned(),
             bytes,
             admitted_at: now_ms(),
         };
-        Ok(self.store.put_generation(stored).await?)
+        self.store.put_generation(stored).await
     }
 }
 

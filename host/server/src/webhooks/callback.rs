@@ -2,13 +2,17 @@
 
 use axum::response::Response;
 use jackfield_calls::TransferState;
+use jackfield_plugins::Generation;
 use jackfield_plugins::types::{Action, Event, Request};
-use jackfield_store::Call;
+use jackfield_store::{Call, Configuration};
+use std::sync::Arc;
 
-use super::genuine::{self, Genuine};
+use super::backlog::{About, Waiting};
+use super::genuine::{self, Genuine, Unproved};
 use super::{Refused, answer};
 use crate::App;
 use crate::account::guest_call;
+use crate::clock::now_for_guests;
 use crate::metrics::WebhookOutcome;
 use crate::transfers;
 
@@ -23,25 +27,73 @@ pub(crate) async fn take(
     if transfers::is_transfer(call) {
         return transfers::callback(app, provider, hook, call, request).await;
     }
-    let stored = app.store.call(call).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
-    // An unknown call and another provider's call sound like a wrong signature.
-    let call = stored.filter(|call| call.provider == provider).ok_or(Refused::NotGenuine("unrecognised"))?;
-    let directory = app.store.directory();
-    let configuration = directory.configuration(&call.configuration_id).cloned();
-    let configuration = configuration.ok_or(Refused::NotGenuine("unrecognised"))?;
+    let (call, configuration) = known(app, provider, call).await?;
     // A call is read by the generation it began with, also when another one serves by now.
     let generation = app.calls.generation_of(&call).await.map_err(Refused::Unavailable)?;
-    let mut genuine = genuine::prove(app, &generation, configuration, request).await?;
+    let came_at = now_for_guests();
+    let about = About::Call { id: call.id.clone(), hook: hook.to_owned() };
+    let mut genuine = match genuine::prove(app, &generation, configuration, request).await {
+        Ok(genuine) => genuine,
+        Err(Unproved { why, request }) => {
+            if let Some(request) = request.filter(|_| why.is_failure()) {
+                app.backlog().put(Waiting::of(&generation, about, request, came_at));
+            }
+            return Err(why);
+        }
+    };
     let outcome = act(app, &mut genuine, hook, call).await;
+    if outcome.as_ref().is_err_and(Refused::is_failure) {
+        app.backlog().put(Waiting::of(&generation, about, genuine.request().clone(), came_at));
+    }
     if outcome.is_err() {
         genuine.forget(app).await;
     }
     outcome
 }
 
+/// What an earlier build failed at, read by another one. Nobody waits for an answer any more.
+pub(super) async fn again(
+    app: &App,
+    build: &Arc<Generation>,
+    (hook, call): (&str, &str),
+    request: Request,
+    came_at: u64,
+) -> Result<(), Refused> {
+    let (mut call, configuration) = known(app, &build.describe().name, call).await?;
+    let mut genuine = genuine::prove_as_of(app, build, configuration, request, came_at).await?;
+    let outcome = match genuine.read(app, hook).await {
+        Ok(events) => told(app, &genuine, events, &mut call).await.map(drop),
+        Err(refused) => Err(refused),
+    };
+    if outcome.is_err() {
+        genuine.forget(app).await;
+    }
+    outcome
+}
+
+async fn known(app: &App, provider: &str, call: &str) -> Result<(Call, Arc<Configuration>), Refused> {
+    let stored = app.store.call(call).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
+    // An unknown call and another provider's call sound like a wrong signature.
+    let call = stored.filter(|call| call.provider == provider).ok_or(Refused::NotGenuine("unrecognised"))?;
+    let directory = app.store.directory();
+    let configuration = directory.configuration(&call.configuration_id).cloned();
+    Ok((call, configuration.ok_or(Refused::NotGenuine("unrecognised"))?))
+}
+
 async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Result<Response, Refused> {
-    let mut action = Action::Acknowledge;
-    for event in genuine.read(app, hook).await? {
+    let events = genuine.read(app, hook).await?;
+    let action = match told(app, genuine, events, &mut call).await? {
+        true => instructions(app, &call).await?,
+        false => Action::Acknowledge,
+    };
+    app.metrics.webhook(WebhookOutcome::Accepted);
+    answer::checked(genuine.reply(app, Some(&guest_call(&call)), &action).await?)
+}
+
+/// Passes on what happened. Says whether the provider asks how to go on with the call.
+async fn told(app: &App, genuine: &Genuine, events: Vec<Event>, call: &mut Call) -> Result<bool, Refused> {
+    let mut asks = false;
+    for event in events {
         let named = match &event {
             Event::Status(update) => &update.provider_id,
             Event::Instructions(instructions) => &instructions.provider_id,
@@ -50,18 +102,17 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
             Event::Incoming(_) => return Err(Refused::WrongCall),
             Event::Desk(_) | Event::Message(_) | Event::Ignored(_) | Event::Other(_) => continue,
         };
-        about(app, &mut call, named).await?;
+        about(app, call, named).await?;
         match event {
             Event::Status(update) if !genuine.repeated => {
                 app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
             }
             Event::Proceed(_) if !genuine.repeated => app.sockets().happened(app, &genuine.configuration, event),
-            Event::Instructions(_) => action = instructions(app, &call).await?,
+            Event::Instructions(_) => asks = true,
             _ => {}
         }
     }
-    app.metrics.webhook(WebhookOutcome::Accepted);
-    answer::checked(genuine.reply(app, Some(&guest_call(&call)), &action).await?)
+    Ok(asks)
 }
 
 /// Is the callback about the call its path names? One that comes before the answer to `place` brings the id along.

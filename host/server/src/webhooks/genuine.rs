@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
 use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof, secrets_of};
 use jackfield_store::{Configuration, Directory, Secret};
+use serde_json::json;
 
 use super::Refused;
+use super::redacted::redacted;
 use crate::App;
 use crate::account::account_of;
 use crate::clock::now_for_guests;
@@ -34,6 +36,12 @@ pub(crate) struct Genuine {
     spent: Duration,
 }
 
+/// Why a request is not read; and the request, where it was not its fault.
+pub(crate) struct Unproved {
+    pub(super) why: Refused,
+    pub(super) request: Option<Request>,
+}
+
 /// Looks for the account that a request proves to be about, over all plugins that recognise it.
 pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Refused> {
     let directory = app.store.directory();
@@ -55,13 +63,13 @@ pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Re
             Ok(None) => continue,
             // It must not keep the others from recognising it, and not cost every webhook its time again and again.
             Err(error) => {
-                failed(app, &generation, &input, &error);
+                failed(app, &generation, &request, &error);
                 continue;
             }
         };
         let provider = &generation.describe().name;
         for configuration in candidates(&directory, &generation, provider, &identity) {
-            match proven(app, &mut guest, &configuration, &request, &input)? {
+            match proven(app, &mut guest, &configuration, &request, now_for_guests())? {
                 Ok(held) => {
                     drop(turn);
                     return genuine(app, guest, held, configuration, directory, request, input).await;
@@ -79,18 +87,48 @@ pub(crate) async fn prove(
     generation: &Arc<Generation>,
     configuration: Arc<Configuration>,
     request: Request,
-) -> Result<Genuine, Refused> {
+) -> Result<Genuine, Unproved> {
+    prove_as_of(app, generation, configuration, request, now_for_guests()).await
+}
+
+/// The same for a request that came at that time, in Unix milliseconds.
+pub(super) async fn prove_as_of(
+    app: &App,
+    generation: &Arc<Generation>,
+    configuration: Arc<Configuration>,
+    request: Request,
+    came_at: u64,
+) -> Result<Genuine, Unproved> {
     let input = input_of(&request);
-    let turn = generation.turn().await.map_err(|error| Refused::Unavailable(error.to_string()))?;
-    let mut guest = fresh(app, generation, &input)?;
-    let outcome = proven(app, &mut guest, &configuration, &request, &input)?;
-    drop(turn);
+    let outcome = match generation.turn().await {
+        Ok(_turn) => fresh(app, generation, &input).and_then(|mut guest| {
+            let outcome = proven(app, &mut guest, &configuration, &request, came_at)?;
+            Ok((guest, outcome))
+        }),
+        Err(error) => Err(Refused::Unavailable(error.to_string())),
+    };
     match outcome {
-        Ok(held) => genuine(app, guest, held, configuration, app.store.directory(), request, input).await,
-        Err(why) => {
-            generation.refused();
-            Err(Refused::NotGenuine(why))
+        Ok((guest, Ok(held))) => {
+            let directory = app.store.directory();
+            Ok(genuine(app, guest, held, configuration, directory, request, input).await?)
         }
+        Ok((_, Err(why))) => {
+            generation.refused();
+            Err(Refused::NotGenuine(why).into())
+        }
+        Err(why) => Err(Unproved { why, request: Some(request) }),
+    }
+}
+
+impl From<Refused> for Unproved {
+    fn from(why: Refused) -> Self {
+        Self { why, request: None }
+    }
+}
+
+impl From<Unproved> for Refused {
+    fn from(unproved: Unproved) -> Self {
+        unproved.why
     }
 }
 
@@ -98,6 +136,16 @@ impl Genuine {
     /// The generation that proved it.
     pub(crate) fn generation(&self) -> &Arc<Generation> {
         self.guest.generation()
+    }
+
+    /// As it came.
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Unix milliseconds.
+    pub(super) fn proved_at(&self) -> u64 {
+        self.proved_at
     }
 
     /// What it says.
@@ -125,7 +173,7 @@ impl Genuine {
                 Ok(events)
             }
             Ok(Err(fault)) => Err(Refused::Malformed(told(&fault))),
-            Err(error) => Err(failed(app, self.guest.generation(), &self.input, &error)),
+            Err(error) => Err(failed(app, self.guest.generation(), &self.request, &error)),
         }
     }
 
@@ -151,7 +199,7 @@ impl Genuine {
         match written {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(fault)) => Err(Refused::Plugin(told(&fault))),
-            Err(error) => Err(failed(app, self.guest.generation(), &self.input, &error)),
+            Err(error) => Err(failed(app, self.guest.generation(), &self.request, &error)),
         }
     }
 
@@ -170,9 +218,14 @@ fn input_of(request: &Request) -> [u8; 32] {
 }
 
 /// A plugin failed at an input.
-fn failed(app: &App, generation: &Generation, input: &[u8; 32], error: &GuestError) -> Refused {
-    if app.rollout.breaker().failed(generation.digest(), input, Instant::now()) {
-        let plugin = &generation.describe().name;
+fn failed(app: &App, generation: &Generation, request: &Request, error: &GuestError) -> Refused {
+    let (plugin, input) = (&generation.describe().name, input_of(request));
+    let shown = || {
+        let shown = redacted(request);
+        tracing::warn!(plugin, digest = generation.digest(), %error, input = %shown, "a plugin failed at this");
+        json!({ "error": error.to_string(), "request": shown })
+    };
+    if app.rollout.breaker().failed(generation.digest(), &input, shown, Instant::now()) {
         tracing::error!(plugin, digest = generation.digest(), "a plugin keeps failing and is taken out for a while");
     }
     Refused::Plugin(error.to_string())
@@ -184,7 +237,7 @@ fn fresh(app: &App, generation: &Arc<Generation>, input: &[u8; 32]) -> Result<We
         Leave::Yes => {}
         Leave::Out(left) => {
             let seconds = left.as_secs().max(1);
-            return Err(Refused::Unavailable(format!("the plugin keeps failing and is out for {seconds} s")));
+            return Err(Refused::Out(format!("the plugin keeps failing and is out for {seconds} s")));
         }
         Leave::Quarantined => return Err(Refused::Quarantined),
     }
@@ -230,17 +283,16 @@ fn proven(
     guest: &mut WebhookGuest,
     configuration: &Arc<Configuration>,
     request: &Request,
-    input: &[u8; 32],
+    now: u64,
 ) -> Result<Proven, Refused> {
-    let account = account_of(configuration);
-    let (now, began) = (now_for_guests(), Instant::now());
+    let (account, began) = (account_of(configuration), Instant::now());
     let authenticated = guest.authenticate(&account, request, now);
     let spent = began.elapsed();
     let proof = match authenticated {
         Ok(Ok(proof)) => proof,
         Ok(Err(Disproof::Unsigned)) => return Ok(Err("unsigned")),
         Ok(Err(Disproof::Malformed(_) | Disproof::Other(_))) => return Ok(Err("malformed")),
-        Err(error) => return Err(failed(app, guest.generation(), input, &error)),
+        Err(error) => return Err(failed(app, guest.generation(), request, &error)),
     };
     // None but those that the plugin describes, and that admission held against its grants.
     let provider = guest.generation().describe();

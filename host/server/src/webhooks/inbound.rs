@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::header;
 use jackfield_plugins::Generation;
-use jackfield_plugins::types::{Action, Event, Incoming, Request};
+use jackfield_plugins::types::{Action, Event, Incoming, Request, StatusUpdate};
 
-use super::genuine::{self, Genuine};
+use super::backlog::{About, Waiting};
+use super::genuine::{self, Genuine, Unproved};
 use super::{Refused, answer};
 use crate::App;
 use crate::account::guest_call;
+use crate::clock::now_for_guests;
 use crate::metrics::WebhookOutcome;
 use crate::{answering, bot};
 
@@ -30,14 +32,32 @@ pub(crate) async fn of(app: &App, configuration: &str, request: Request) -> Resu
     let configuration = known.ok_or(Refused::NotGenuine("unrecognised"))?;
     let serving = app.plugins.current(&configuration.provider);
     let generation = serving.ok_or_else(|| Refused::Unavailable("its plugin is not loaded".to_owned()))?;
-    let proved = genuine::prove(app, &generation, configuration, request).await;
-    // An input that made the plugin fail twice is answered all the same, and costs no instance.
-    if matches!(&proved, Err(Refused::Quarantined))
-        && let Some(response) = fallback(&generation)
-    {
-        return Ok(response);
+    let (id, came_at) = (configuration.id.clone(), now_for_guests());
+    let genuine = match genuine::prove(app, &generation, configuration, request).await {
+        Ok(genuine) => genuine,
+        Err(unproved) => return unread(app, &generation, id, unproved, came_at),
+    };
+    events(app, genuine).await
+}
+
+/// The plugin failed at a request that proves nothing yet.
+fn unread(
+    app: &App,
+    generation: &Generation,
+    configuration: String,
+    unproved: Unproved,
+    came_at: u64,
+) -> Result<Response, Refused> {
+    let Unproved { why, request } = unproved;
+    if let Some(request) = request.filter(|_| why.is_failure()) {
+        let about = About::Configuration(configuration);
+        app.backlog().put(Waiting::of(generation, about, request, came_at));
     }
-    events(app, proved?).await
+    // An input that made the plugin fail twice is answered all the same, and costs no instance.
+    match why {
+        Refused::Quarantined => fallback(generation).ok_or(why),
+        _ => Err(why),
+    }
 }
 
 async fn events(app: &App, mut genuine: Genuine) -> Result<Response, Refused> {
@@ -46,6 +66,10 @@ async fn events(app: &App, mut genuine: Genuine) -> Result<Response, Refused> {
         // The caller is on the line: a plugin that cannot read may still be able to speak.
         Err(Refused::Plugin(reason)) => {
             tracing::error!(reason, "a plugin failed at an inbound call");
+            // It may have told how a call ended: another build is to read that.
+            let about = About::Configuration(genuine.configuration.id.clone());
+            let (request, came_at) = (genuine.request().clone(), genuine.proved_at());
+            app.backlog().put(Waiting::of(genuine.generation(), about, request, came_at));
             speak(app, &mut genuine, "An application error has occurred. Goodbye.")
                 .await
                 .or_else(|_| fallback(genuine.generation()).ok_or(Refused::Plugin(reason)))
@@ -63,14 +87,7 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
     for event in events {
         match event {
             Event::Incoming(incoming) if answer.is_none() => answer = Some(admit(app, genuine, incoming).await?),
-            Event::Status(update) => {
-                // A number's own status callback names no call of ours in its path: the provider's id must do.
-                let configuration = &genuine.configuration.id;
-                let call = app.store.call_by_provider_id(configuration, &update.provider_id).await;
-                if let Some(call) = call.map_err(|error| Refused::Unavailable(error.to_string()))? {
-                    app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
-                }
-            }
+            Event::Status(update) => report(app, genuine, update).await?,
             Event::Proceed(_) if !genuine.repeated => app.sockets().happened(app, &genuine.configuration, event),
             Event::Message(notice) if !genuine.repeated => bot::wrote(app, &genuine.configuration, notice),
             Event::Desk(event) if !genuine.repeated => bot::happened(app, &genuine.configuration, event),
@@ -82,6 +99,34 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
         Some(answer) => Ok(answer),
         None => answer::checked(genuine.reply(app, None, &Action::Acknowledge).await?),
     }
+}
+
+/// A number's own status callback names no call of ours in its path: the provider's id must do.
+async fn report(app: &App, genuine: &Genuine, update: StatusUpdate) -> Result<(), Refused> {
+    let call = app.store.call_by_provider_id(&genuine.configuration.id, &update.provider_id).await;
+    if let Some(call) = call.map_err(|error| Refused::Unavailable(error.to_string()))? {
+        app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
+    }
+    Ok(())
+}
+
+/// What an earlier build failed at, read by another one. A caller who was on the line is not there any more.
+pub(super) async fn again(
+    app: &App,
+    build: &Arc<Generation>,
+    configuration: &str,
+    request: Request,
+    came_at: u64,
+) -> Result<(), Refused> {
+    let known = app.store.directory().configuration(configuration).cloned();
+    let configuration = known.ok_or(Refused::NotGenuine("unrecognised"))?;
+    let mut genuine = genuine::prove_as_of(app, build, configuration, request, came_at).await?;
+    for event in genuine.read(app, HOOK).await? {
+        if let Event::Status(update) = event {
+            report(app, &genuine, update).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<Response, Refused> {

@@ -4,9 +4,11 @@
 //! before a proof held. Whoever cannot prove anything hears one constant refusal, whatever exists behind it.
 
 pub(crate) mod answer;
+mod backlog;
 mod callback;
 pub(crate) mod genuine;
 mod inbound;
+mod redacted;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Request as HttpRequest, State};
@@ -18,6 +20,8 @@ use jackfield_plugins::types::Request;
 use crate::App;
 use crate::metrics::WebhookOutcome;
 
+pub(crate) use backlog::Backlog;
+pub use backlog::keep_backlog;
 pub(crate) use genuine::told;
 
 /// `/api/v1/telephony/inbound/run`: one URL for every provider.
@@ -56,6 +60,8 @@ pub(crate) enum Refused {
     Plugin(String),
     /// This very input made the plugin fail twice: it is not asked again.
     Quarantined,
+    /// The plugin keeps failing and is not asked for a while.
+    Out(String),
     /// Not now: the sender should come again.
     Unavailable(String),
 }
@@ -124,7 +130,7 @@ fn refuse(app: &App, refused: &Refused) -> Response {
         Refused::Quarantined => {
             (StatusCode::BAD_GATEWAY, WebhookOutcome::PluginFault, "the provider's plugin failed\n")
         }
-        Refused::Unavailable(reason) => {
+        Refused::Unavailable(reason) | Refused::Out(reason) => {
             tracing::warn!(reason, "a webhook was turned away");
             (StatusCode::SERVICE_UNAVAILABLE, WebhookOutcome::Unavailable, "come again later\n")
         }
