@@ -14,13 +14,13 @@ pub mod demo;
 pub mod echo;
 pub mod fleet;
 pub mod host_process;
-pub mod hostile;
 pub mod http;
 pub mod object_store;
 pub mod place;
 pub mod proxy;
-pub mod second_tier;
 pub mod speech;
 pub mod telnyx_rest;
 pub mod twilio_rest;
 pub mod webex;
+
+pub use jackfield_hostile as hostile;

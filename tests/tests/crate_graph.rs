@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom inside the house. A new edge is a decision: it belongs in this table first.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "jackfield",
         &[
@@ -19,6 +19,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "jackfield-egress",
             "jackfield-vectors",
             "jackfield-component",
+            "jackfield-hostile",
         ],
     ),
     (
@@ -41,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("jackfield-sdk", &["jackfield-vectors"]),
     ("jackfield-vectors", &[]),
     ("jackfield-component", &[]),
+    ("jackfield-hostile", &["jackfield-plugins"]),
     ("xtask", &["jackfield-component", "jackfield-vectors"]),
     (
         "jackfield-tests",
@@ -50,6 +52,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "jackfield-sdk",
             "jackfield-vectors",
             "jackfield-component",
+            "jackfield-hostile",
             "plugin-twilio",
             "plugin-plivo",
             "plugin-vobiz",

@@ -22,13 +22,19 @@ impl Author {
     }
 
     fn run(&self, folder: &str, program: &Path, arguments: &[&str]) -> Output {
-        Command::new(program)
+        let mut command = Command::new(program);
+        // What the tests were given is nothing that a host has a setting for.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JACKFIELD_")) {
+            command.env_remove(name);
+        }
+        command
             .args(arguments)
             .current_dir(self.folder.path().join(folder))
             .env("CARGO_TARGET_DIR", &self.target)
             // What it needs was fetched with the host.
             .env("CARGO_NET_OFFLINE", "true")
             .env_remove("RUSTFLAGS")
+            .env("JACKFIELD_EGRESS_TOTAL_MS", "1500")
             .output()
             .unwrap()
     }
@@ -124,4 +130,26 @@ fn what_is_no_plugin_is_refused_with_a_sentence_and_a_code() {
     let twilio = place::target().canonicalize().unwrap().join("plugins/twilio.wasm").display().to_string();
     let (code, _, said) = author.jackfield("", &["plugin", "test", &twilio, "--vectors", "."]);
     assert_eq!(code, 66, "{said}");
+}
+
+#[test]
+fn the_zoo_keeps_its_promises_here_and_says_so_where_a_setting_breaks_one() {
+    let author = Author::new();
+    let zoo = |arguments: &[&str]| {
+        let (code, said, why) = author.jackfield("", &[&["plugin", "zoo", "--json"], arguments].concat());
+        (code, serde_json::from_str::<Value>(&said).unwrap_or_else(|_| panic!("{why}")))
+    };
+    let (code, told) = zoo(&[]);
+    assert_eq!((code, &told["ok"]), (0, &true.into()), "{told:#}");
+    assert!(told["attacks"].as_array().unwrap().len() > 50, "{told:#}");
+    // A megabyte is more than these settings take for too much.
+    let settings = author.folder.path().join("lax.toml");
+    std::fs::write(&settings, "[plugins]\nresult_bytes = 8388608\n").unwrap();
+    let (code, told) = zoo(&["--config", settings.to_str().unwrap()]);
+    assert_ne!(code, 0);
+    let broken: Vec<&Value> = told["attacks"].as_array().unwrap().iter().filter(|row| row["ok"] == false).collect();
+    assert!(!broken.is_empty(), "{told:#}");
+    for row in broken {
+        assert!(row["attack"].as_str().unwrap().starts_with("returns"), "{row}");
+    }
 }

@@ -173,7 +173,8 @@ impl Budget {
         if used >= self.cpu || wall_left == 0 {
             return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
         }
-        let more = ticks(self.cpu - used).min(wall_left).max(1);
+        // Rounded down: it is better to look once more than to come too late.
+        let more = (ticks(self.cpu - used) - 1).min(wall_left).max(1);
         self.epochs += more;
         Ok(UpdateDeadline::Continue(more))
     }

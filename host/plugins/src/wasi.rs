@@ -26,6 +26,10 @@ const PACKAGES: [&str; 5] = ["cli", "clocks", "filesystem", "io", "random"];
 
 /// What the random numbers are made of. Nothing secret may be made of them, and plugins have nothing secret to make.
 const SEED: [u8; 32] = *b"the same for all plugins, always";
+/// Handles that a guest may hold at a time: each costs the host memory that no limit of the guest's covers.
+const HANDLES: usize = 256;
+/// Bytes of randomness that it may ask for at a time.
+const RANDOM_BYTES: u64 = 64 << 10;
 /// Bytes that a stream says it has room for.
 const ROOM: u64 = 64 << 10;
 
@@ -49,8 +53,11 @@ impl Default for Denied {
             .secure_random(Deterministic::new(SEED.to_vec()))
             .insecure_random(Deterministic::new(SEED.to_vec()))
             .insecure_random_seed(0)
+            .max_random_size(RANDOM_BYTES)
             .build();
-        Self { context, table: ResourceTable::new() }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self { context, table }
     }
 }
 

@@ -5,6 +5,7 @@ mod audio;
 pub mod bare;
 mod calls;
 mod crowd;
+mod hostile;
 mod jitter;
 mod lists;
 mod load;
@@ -23,9 +24,9 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter", "lists",
-    "state", "soak", "swaps",
+    "state", "soak", "swaps", "hostile",
 ];
 
 /// Runs one part or all, and prints the table.
@@ -73,6 +74,9 @@ pub fn run(name: &str) -> Result<()> {
         }
         if name == "swaps" {
             swap::measure_many(&mut table).await?;
+        }
+        if name == "hostile" {
+            hostile::measure(&mut table).await?;
         }
         if wants("calls") {
             calls::measure(&mut table).await?;

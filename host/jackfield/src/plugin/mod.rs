@@ -13,6 +13,7 @@ mod replay;
 mod report;
 mod sign;
 mod test;
+mod zoo;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -154,6 +155,16 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let plugins that misbehave loose in this program, on this machine, under a host's settings, and tell what became of each.
+    /// A host that runs is not asked, and notices nothing.
+    Zoo {
+        /// Settings; `jackfield.toml` in the working folder when absent.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(crate) fn run(command: &PluginCommand) -> Ending {
@@ -174,6 +185,7 @@ pub(crate) fn run(command: &PluginCommand) -> Ending {
         PluginCommand::Replay { trace, plugin, json } => replay::run(trace, plugin, *json),
         PluginCommand::Sign { file, key, out } => sign::run(file, key, out.as_deref()),
         PluginCommand::Test { file, vectors, json } => test::run(file, vectors, *json),
+        PluginCommand::Zoo { config, json } => zoo::run(config.as_deref(), *json),
     }
 }
 

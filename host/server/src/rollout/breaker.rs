@@ -69,15 +69,23 @@ impl Breaker {
         }
     }
 
-    /// The build failed at an input, which is `shown` to people. True when that takes it out.
-    pub(crate) fn failed(&self, digest: &str, input: &[u8; 32], shown: impl FnOnce() -> Value, now: Instant) -> bool {
+    /// The build failed at an input, which is `shown` to people, and it weighs as much as so many faults. True when that
+    /// takes it out.
+    pub(crate) fn failed(
+        &self,
+        digest: &str,
+        input: &[u8; 32],
+        weight: usize,
+        shown: impl FnOnce() -> Value,
+        now: Instant,
+    ) -> bool {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let record = records.entry(digest.to_owned()).or_default();
         if record.inputs.len() < INPUTS || record.inputs.contains_key(input) {
             let known = record.inputs.entry(*input).or_insert_with(|| Input { times: 0, shown: shown() });
             known.times = known.times.saturating_add(1);
         }
-        record.faults.push_back(now);
+        record.faults.extend(std::iter::repeat_n(now, weight));
         while record.faults.front().is_some_and(|at| now.duration_since(*at) > WITHIN) {
             record.faults.pop_front();
         }
@@ -141,7 +149,7 @@ mod tests {
         let mut out = 0;
         for index in 0..20u8 {
             assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
-            out += usize::from(breaker.failed("d", &[index + 1; 32], none, now));
+            out += usize::from(breaker.failed("d", &[index + 1; 32], 1, none, now));
         }
         assert_eq!(out, 1, "told once");
         assert!(matches!(breaker.leave("d", &GOOD, now), Leave::Out(_)));
@@ -159,7 +167,7 @@ mod tests {
         let bad = [7; 32];
         for _ in 0..2 {
             assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
-            breaker.failed("d", &bad, || json!("a shape"), now);
+            breaker.failed("d", &bad, 1, || json!("a shape"), now);
         }
         assert_eq!(breaker.leave("d", &bad, now), Leave::Quarantined);
         assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
@@ -170,11 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn what_weighs_more_takes_a_build_out_sooner() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        let out: Vec<bool> = (0..5u8).map(|index| breaker.failed("d", &[index; 32], 4, none, now)).collect();
+        assert_eq!(out, [false, false, false, false, true]);
+    }
+
+    #[test]
     fn faults_that_are_long_ago_do_not_count() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         for index in 0..60u8 {
             let at = now + Duration::from_secs(u64::from(index));
-            assert!(!breaker.failed("d", &[index; 32], none, at));
+            assert!(!breaker.failed("d", &[index; 32], 1, none, at));
         }
     }
 }

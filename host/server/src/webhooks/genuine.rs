@@ -225,7 +225,9 @@ fn failed(app: &App, generation: &Generation, request: &Request, error: &GuestEr
         tracing::warn!(plugin, digest = generation.digest(), %error, input = %shown, "a plugin failed at this");
         json!({ "error": error.to_string(), "request": shown })
     };
-    if app.rollout.breaker().failed(generation.digest(), &input, shown, Instant::now()) {
+    // A trap is over at once; a guest that uses up its time has kept a thread from others for all of it.
+    let weight = if matches!(error, GuestError::Deadline { .. }) { 4 } else { 1 };
+    if app.rollout.breaker().failed(generation.digest(), &input, weight, shown, Instant::now()) {
         tracing::error!(plugin, digest = generation.digest(), "a plugin keeps failing and is taken out for a while");
     }
     Refused::Plugin(error.to_string())

@@ -77,6 +77,38 @@ pub(crate) const DENIED: Foreign = Foreign {
       (call $close (i32.load (i32.const 512)))"#,
 };
 
+/// Takes one handle after another and gives none back.
+pub(crate) const HANDLES: Foreign = Foreign {
+    packages: &[IO, CLI],
+    interfaces: &["wasi:cli/stderr@0.2.0"],
+    imports: "(import \"wasi:cli/stderr@0.2.0\" \"get-stderr\" (func $stderr (result i32)))",
+    body: "(loop $more (drop (call $stderr)) (br $more))",
+};
+
+/// Writes the same 4 KiB again and again.
+pub(crate) const LOGS: Foreign = Foreign {
+    packages: &[IO, CLI],
+    interfaces: &["wasi:cli/stderr@0.2.0", "wasi:io/streams@0.2.0"],
+    imports: r#"
+      (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
+      (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+        (func $write (param i32 i32 i32 i32)))"#,
+    body: r#"
+      (i32.store (i32.const 512) (call $stderr))
+      (loop $more
+        (call $write (i32.load (i32.const 512)) (i32.const 65536) (i32.const 4096) (i32.const 528))
+        (br $more))"#,
+};
+
+/// Asks for a gigabyte of random bytes.
+pub(crate) const RANDOMNESS: Foreign = Foreign {
+    packages: &["package wasi:random@0.2.0;
+interface random { get-random-bytes: func(len: u64) -> list<u8>; }"],
+    interfaces: &["wasi:random/random@0.2.0"],
+    imports: r#"(import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))"#,
+    body: "(call $random (i64.const 1073741824) (i32.const 512))",
+};
+
 /// Waits for an hour.
 pub(crate) const WAITING: Foreign = Foreign {
     packages: &[IO, CLOCKS],

@@ -4,13 +4,16 @@
 //! the project's own contract. What is not its one misdeed works: it describes itself, takes any request for genuine,
 //! reads nothing from it, and answers with an empty document.
 
-use std::path::Path;
+mod provoke;
+mod second_tier;
 
 use anyhow::{Context, Result};
+use jackfield_plugins::GuestError;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
-use crate::second_tier::{self, Foreign};
+pub use crate::provoke::{EXPORTS as EXPORTS_AT_WORK, provoke};
+pub use crate::second_tier::Foreign;
 
 /// Where a plugin misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +52,19 @@ pub enum Misdeed {
     BadTags,
     /// Returns the address of a result that lies beyond its memory.
     BeyondMemory,
+    /// Takes room in its table until it gets no more, then traps.
+    GrowTable,
+    /// Returns a list of 2^20 items with nothing in them. In `check` alone.
+    ManyItems,
+    /// Returns two headers in the place of one, by a line break. In `reply` alone.
+    SplitHeader,
+    /// Traps if it has been called in this memory before.
+    Remember,
 }
 
 impl Misdeed {
     /// Those that any export can do once a plugin was admitted.
-    pub const AT_WORK: [Self; 8] = [
+    pub const AT_WORK: [Self; 9] = [
         Self::Loop,
         Self::Trap,
         Self::Recurse,
@@ -62,7 +73,39 @@ impl Misdeed {
         Self::Amplify,
         Self::BadTags,
         Self::BeyondMemory,
+        Self::GrowTable,
     ];
+
+    /// Is that how it must end?
+    pub fn ends_in(self, error: &GuestError) -> bool {
+        match self {
+            Self::Loop => matches!(error, GuestError::Deadline { .. }),
+            Self::HugeResult | Self::Amplify | Self::ManyItems | Self::BadTags | Self::BeyondMemory => {
+                matches!(error, GuestError::Result { .. })
+            }
+            _ => matches!(error, GuestError::Trap { .. }),
+        }
+    }
+
+    /// What it does, in a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing wrong",
+            Self::Loop => "never returns",
+            Self::Trap => "traps",
+            Self::Recurse => "recurses without end",
+            Self::Grow => "takes all memory it gets",
+            Self::GrowTable => "takes all room in its table",
+            Self::HugeResult => "returns a megabyte",
+            Self::Amplify => "returns one megabyte thousands of times",
+            Self::ManyItems => "returns 2^20 empty items",
+            Self::BadText => "returns text that is not UTF-8",
+            Self::BadTags => "returns tags and addresses that mean nothing",
+            Self::BeyondMemory => "returns what lies beyond its memory",
+            Self::SplitHeader => "splits a header in two",
+            Self::Remember => "carries state from one request to the next",
+        }
+    }
 }
 
 /// A plugin to be.
@@ -78,13 +121,15 @@ pub struct Hostile {
     pub import: Option<Foreign>,
     /// Misbehaves as soon as it is instantiated.
     pub at_start: bool,
+    /// Has a function that is little to read and much to compile.
+    pub bomb: bool,
 }
 
 impl Hostile {
     /// A plugin for provider `name` that misbehaves in one export.
     pub fn new(name: &str, export: Export, misdeed: Misdeed) -> Self {
         let contract = "0.1.0".to_owned();
-        Self { name: name.to_owned(), export, misdeed, contract, import: None, at_start: false }
+        Self { name: name.to_owned(), export, misdeed, contract, import: None, at_start: false, bomb: false }
     }
 
     /// A plugin with no fault but its name, its imports or its contract.
@@ -120,10 +165,38 @@ impl Hostile {
         self
     }
 
+    /// Asks for handles without end, in its export.
+    #[must_use]
+    pub fn flooding_handles(mut self) -> Self {
+        self.import = Some(second_tier::HANDLES);
+        self
+    }
+
+    /// Writes to its error output without end, in its export.
+    #[must_use]
+    pub fn flooding_logs(mut self) -> Self {
+        self.import = Some(second_tier::LOGS);
+        self
+    }
+
+    /// Asks for a gigabyte of randomness, in its export.
+    #[must_use]
+    pub fn wanting_randomness(mut self) -> Self {
+        self.import = Some(second_tier::RANDOMNESS);
+        self
+    }
+
     /// Misbehaves in its start function.
     #[must_use]
     pub fn at_start(mut self) -> Self {
         self.at_start = true;
+        self
+    }
+
+    /// Much work for a compiler.
+    #[must_use]
+    pub fn bomb(mut self) -> Self {
+        self.bomb = true;
         self
     }
 
@@ -138,7 +211,7 @@ impl Hostile {
     /// The contract of the wanted version, and a world with all that the fixture exports.
     fn world(&self) -> Result<(Resolve, wit_parser::WorldId)> {
         let mut resolve = Resolve::default();
-        let contract = contract()?.replace("@0.1.0;", &format!("@{};", self.contract));
+        let contract = contract().replace("@0.1.0;", &format!("@{};", self.contract));
         resolve.push_str("contract.wit", &contract)?;
         let interfaces = self.import.map_or(&[][..], |foreign| foreign.interfaces);
         let world = format!(
@@ -160,7 +233,8 @@ impl Hostile {
         let start =
             if self.at_start { format!("(func $start {}) (start $start)", self.misdeed.body()) } else { String::new() };
         let exports: String = EXPORTS.iter().map(|export| self.export_text(export)).collect();
-        format!("(module\n{import}\n{MEMORY}\n{exports}\n{start}\n{})\n", data(&self.name))
+        let bomb = if self.bomb { bomb() } else { String::new() };
+        format!("(module\n{import}\n{MEMORY}\n{exports}\n{start}\n{bomb}\n{})\n", data(&self.name))
     }
 
     fn export_text(&self, (export, interface, name, parameters, result): &ExportShape) -> String {
@@ -170,6 +244,8 @@ impl Hostile {
         let used = if guilty { foreign } else { "" };
         let result = match (guilty, self.misdeed) {
             (true, Misdeed::HugeResult | Misdeed::Amplify) => huge_result(*export),
+            (true, Misdeed::ManyItems) => MANY,
+            (true, Misdeed::SplitHeader) => SPLIT,
             (true, Misdeed::BadTags) => FOUL,
             (true, Misdeed::BeyondMemory) => BEYOND,
             (true, Misdeed::BadText) => BAD_DESCRIPTION,
@@ -188,14 +264,36 @@ impl Misdeed {
     /// Instructions that do it; they leave nothing on the stack.
     fn body(self) -> &'static str {
         match self {
-            Self::Nothing | Self::HugeResult | Self::BadText | Self::BadTags | Self::BeyondMemory => "",
+            Self::Nothing
+            | Self::HugeResult
+            | Self::BadText
+            | Self::BadTags
+            | Self::BeyondMemory
+            | Self::SplitHeader => "",
             Self::Loop => "(loop $again (br $again))",
             Self::Trap => "unreachable",
             Self::Recurse => "(drop (call $deeper (i32.const 1)))",
             Self::Grow => "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
+            Self::GrowTable => {
+                "(loop $more (br_if $more (i32.ne (table.grow (ref.null func) (i32.const 64)) (i32.const -1)))) \
+                 unreachable"
+            }
             Self::Amplify => "(call $amplify (i32.const 65536))",
+            // Room for all of them, zeros.
+            Self::ManyItems => "(drop (memory.grow (i32.const 256)))",
+            Self::Remember => {
+                "(if (i32.load (i32.const 256)) (then unreachable)) (i32.store (i32.const 256) (i32.const 1))"
+            }
         }
     }
+}
+
+/// Thousands of branches, and hundreds of values that are alive across all of them.
+fn bomb() -> String {
+    let (branches, values) = (20_000, 1_000);
+    let branch = "(if (local.get 0) (then (local.set 0 (i32.const 1))))\n".repeat(branches);
+    let uses: String = (1..values).map(|value| format!("(drop (i32.eqz (local.get {value})))\n")).collect();
+    format!("(func $bomb (param {}) {branch} {uses})", "i32 ".repeat(values))
 }
 
 /// Export, interface, name, flat parameters, and where its good result lies.
@@ -229,6 +327,8 @@ const CHECKS: u32 = 2688;
 const REPLY: u32 = 2816;
 const SETUP: u32 = 2944;
 const HUGE: u32 = 3072;
+const MANY: u32 = 3616;
+const SPLIT: u32 = 3632;
 const FOUL: u32 = 3712;
 const FOUL_WORDS: usize = 64;
 /// On the last page of 4 GiB.
@@ -258,6 +358,7 @@ fn huge_result(export: Export) -> u32 {
 /// with texts that are all the same.
 const MEMORY: &str = r#"
   (memory (export "memory") 32)
+  (table 1 funcref)
   (global $top (mut i32) (i32.const 1310720))
   (func (export "cabi_realloc") (param i32 i32) (param $align i32) (param $size i32) (result i32)
     (local $at i32)
@@ -304,10 +405,16 @@ fn data(name: &str) -> String {
         (HUGE + 320, words(&[0, 0, 0, 0, 8000, 0, 0, 0, 8000, 20, 100, 1, WASTE, WASTE_BYTES])),
         (HUGE + 384, words(&[WASTE, WASTE_BYTES])),
         (HUGE + 512, words(&[0, WASTE, WASTE_ITEMS * 8])),
+        // A list of 2^20 items: zeros, wherever they lie.
+        (MANY, words(&[WASTE, 1 << 20])),
+        // ok, status 200, one header, no body; its name and value.
+        (SPLIT, words(&[0, 200, SPLIT + 32, 1, TEXT, 0, 0, 0, TEXT + 128, 12, TEXT + 160, 27])),
         (FOUL, words(&[u32::MAX; FOUL_WORDS])),
         (TEXT, escaped(name.as_bytes())),
         (TEXT + 64, escaped(b"0.0.1")),
         (TEXT + 96, escaped(&[0xFF, 0xFE, 0xC0, 0x80])),
+        (TEXT + 128, escaped(b"content-type")),
+        (TEXT + 160, escaped(b"text/plain\r\nset-cookie: a=b")),
     ];
     segments.iter().map(|(at, bytes)| format!("  (data (i32.const {at}) \"{bytes}\")\n")).collect()
 }
@@ -320,18 +427,23 @@ fn escaped(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-/// The contract's files as one text.
-fn contract() -> Result<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "wit"));
-    files.sort();
-    let mut text = String::from("package jackfield:provider@0.1.0;\n");
-    for file in files {
-        let part = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        text.push_str(&part.replacen("package jackfield:provider@0.1.0;", "", 1));
-    }
-    Ok(text)
+/// The contract, as it is in this build.
+const CONTRACT: [&str; 8] = [
+    include_str!("../../../wit/calls.wit"),
+    include_str!("../../../wit/desk.wit"),
+    include_str!("../../../wit/manifest.wit"),
+    include_str!("../../../wit/media.wit"),
+    include_str!("../../../wit/socket.wit"),
+    include_str!("../../../wit/types.wit"),
+    include_str!("../../../wit/webhooks.wit"),
+    include_str!("../../../wit/worlds.wit"),
+];
+
+/// Its files as one text.
+fn contract() -> String {
+    let package = "package jackfield:provider@0.1.0;";
+    let parts: String = CONTRACT.iter().map(|part| part.replacen(package, "", 1)).collect();
+    format!("{package}\n{parts}")
 }
 
 #[cfg(test)]
