@@ -16,6 +16,7 @@ pub mod fleet;
 pub mod host_process;
 pub mod http;
 pub mod object_store;
+pub mod pipecat;
 pub mod place;
 pub mod proxy;
 pub mod speech;

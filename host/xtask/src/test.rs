@@ -10,13 +10,16 @@ use crate::services::{self, For, Services};
 use crate::{EVERYTHING, asterisk, build, fuzz, plugins, root, run, target, tools, wasm_target};
 
 /// The vendors' own libraries: oracles for signatures, markup and agent protocols that share no code with us.
-const ORACLES: [&str; 6] = [
+const ORACLES: [&str; 8] = [
     "twilio==9.13.0",
     "plivo==4.63.0",
     "vonage-jwt==1.1.5",
     "telnyx[webhooks]==4.189.0",
     "pipecat-ai==1.14.0",
     "openai==3.52.0",
+    // What Pipecat's bots listen with.
+    "fastapi==0.165.0",
+    "uvicorn==0.54.0",
 ];
 const DENY: &str = "0.20.2";
 
@@ -92,7 +95,7 @@ fn oracles() -> Result<PathBuf> {
     let venv = target().join("venv");
     let python = venv.join("bin/python");
     // Asked for by name: importing them all takes seconds.
-    let names = "twilio plivo vonage_jwt telnyx nacl pipecat openai";
+    let names = "twilio plivo vonage_jwt telnyx nacl pipecat openai fastapi uvicorn";
     let ask = format!("import importlib.util as u; assert all(u.find_spec(name) for name in '{names}'.split())");
     if run::quietly(Command::new(&python).args(["-c", &ask])).is_ok() {
         return Ok(python);

@@ -1,5 +1,6 @@
 //! Echo calls a core on the Twilio wire, beside a bare WebSocket echo under the same load.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,16 +12,21 @@ use super::crowd::Crowd;
 use super::load::{Destination, LoadStream, Tally};
 use super::process;
 use super::table::{Limit, Table};
+use crate::demo::tell;
 use crate::echo::percentile;
+use crate::pipecat::PipecatEcho;
 
 const CALLS: usize = 500;
 const MANY: usize = 1_500;
 const RESAMPLED: usize = 250;
+/// More would keep a core of Python from holding its beat.
+const PIPECAT: usize = 20;
 const WARM: usize = 100;
 const FRAMES: usize = 600;
 
 pub(super) async fn measure(table: &mut Table) -> Result<()> {
     let bare = bare().await?;
+    let pipecat = pipecat().await?;
     table.told("bare WebSocket echo, calls a core", bare.0, "");
     table.told("bare echo, p99 at 500 calls", ms(percentile(&bare.1.delays, 0.99)), "ms");
     let crowd = Crowd::gather().await?;
@@ -28,6 +34,14 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     let (calls_a_core, tally) = under_load(crowd.host.pid(), streams).await?;
     table.told("echo calls a core", calls_a_core, "");
     table.held("echo calls a core, of the bare echo's", calls_a_core / bare.0, "", Limit::AtLeast(0.6));
+    match pipecat {
+        Some((pipecat, tally)) => {
+            table.told("Pipecat's echo, calls a core", pipecat, "");
+            table.told("Pipecat's echo, p50 at 20 calls", ms(percentile(&tally.delays, 0.5)), "ms");
+            table.told("echo calls a core, of Pipecat's", calls_a_core / pipecat, "times");
+        }
+        None => tell("  no Pipecat to compare with: `cargo xtask test` installs one"),
+    }
     table.held("echo latency at 500 calls, p50", ms(percentile(&tally.delays, 0.5)), "ms", Limit::AtMost(25.0));
     table.held("echo latency at 500 calls, p99", ms(percentile(&tally.delays, 0.99)), "ms", Limit::AtMost(35.0));
     let lost = tally.sent.saturating_sub(tally.heard);
@@ -65,17 +79,26 @@ async fn resampled(table: &mut Table, bare: f64) -> Result<()> {
 
 async fn bare() -> Result<(f64, Tally)> {
     let echo = BareEcho::start()?;
-    let destination = Destination {
-        address: echo.address,
-        url: format!("ws://{}/", echo.address),
-        account_sid: String::new(),
-        call_sid: String::new(),
-    };
-    let mut streams = Vec::with_capacity(CALLS);
-    for _ in 0..CALLS {
+    under_load(echo.pid(), streams_to(echo.address, CALLS).await?).await
+}
+
+/// A pipeline in Python for each call, where there is one that can.
+async fn pipecat() -> Result<Option<(f64, Tally)>> {
+    if PipecatEcho::python().is_none() {
+        return Ok(None);
+    }
+    let echo = PipecatEcho::start()?;
+    under_load(echo.pid(), streams_to(echo.address, PIPECAT).await?).await.map(Some)
+}
+
+async fn streams_to(address: SocketAddr, calls: usize) -> Result<Vec<LoadStream>> {
+    let (url, call_sid) = (format!("ws://{address}/"), "CA00112233445566778899aabbccddeeff".to_owned());
+    let destination = Destination { address, url, account_sid: String::new(), call_sid };
+    let mut streams = Vec::with_capacity(calls);
+    for _ in 0..calls {
         streams.push(LoadStream::open(&destination).await?);
     }
-    under_load(echo.pid(), streams).await
+    Ok(streams)
 }
 
 /// Calls a core: how many the measured CPU time would carry if it were all of one core's.

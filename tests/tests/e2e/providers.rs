@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use jackfield_tests::carrier::dialects::{Dialect, FRAMES, NUMBER, Webhook, all};
 use jackfield_tests::echo::{Passed, compare};
-use jackfield_tests::host_process::HostOptions;
+use jackfield_tests::host_process::{HostOptions, HostProcess};
+use jackfield_tests::pipecat::PipecatEcho;
 use jackfield_tests::speech;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 /// The URL of the stream in an answer of any form.
@@ -17,18 +18,25 @@ fn stream_url(answer: &str) -> Option<&str> {
     rest.get(..end)
 }
 
-async fn converse(dialect: &Dialect) {
+/// A call to an agent: what was said, and what was heard.
+async fn call(dialect: &Dialect, agent: &Value) -> (HostProcess, (Vec<Passed>, Vec<Passed>)) {
     let host = HostOptions::new().unwrap().recording().start().unwrap();
     let api = host.api().unwrap();
     let account = json!({ "name": "main", "provider": dialect.provider, "fields": dialect.fields });
     let configuration = api.create("telephony/configurations", &account).await.unwrap();
-    let agent = api.add_agent("echo", None).await.unwrap();
+    let agent = api.create("agents", agent).await.unwrap();
     api.add_number(NUMBER, &configuration, Some(&agent)).await.unwrap();
     let address = host.gateway().address;
     let answer = ring(address, &(dialect.webhook)()).await;
     assert_eq!(answer.0, 200, "{}\n{}", answer.1, host.output());
     let path = stream_url(&answer.1).unwrap_or_else(|| panic!("no stream in {}", answer.1));
-    let sent = speak_and_hear(dialect, address, path).await;
+    let passed = speak_and_hear(dialect, address, path).await;
+    (host, passed)
+}
+
+async fn converse(dialect: &Dialect) {
+    let (host, sent) = call(dialect, &json!({ "name": "echo", "connector": "echo" })).await;
+    let api = host.api().unwrap();
     let report = compare(&in_chunks(&sent.0), &in_chunks(&sent.1));
     assert!(report.whole(), "{}: {report:?}\n{}", dialect.provider, host.output());
     let call = api.calls().await.unwrap().remove(0);
@@ -95,5 +103,25 @@ async fn speak_and_hear(dialect: &Dialect, address: std::net::SocketAddr, path: 
 async fn every_provider_carries_a_call_in_its_own_words() {
     for dialect in all() {
         converse(&dialect).await;
+    }
+}
+
+/// Frames of 20 ms with somebody's voice in them, whatever they are encoded in: silence has the same few bytes all through.
+fn voiced(passed: &[Passed]) -> usize {
+    let all: Vec<u8> = passed.iter().flat_map(|one| one.bytes.iter().copied()).collect();
+    let distinct = |frame: &[u8]| frame.iter().collect::<std::collections::HashSet<_>>().len();
+    all.chunks(speech::FRAME).filter(|frame| distinct(frame) > 24).count()
+}
+
+#[tokio::test]
+async fn a_real_pipecat_bot_for_twilio_serves_calls_of_every_provider_unmodified() {
+    let bot = PipecatEcho::start().unwrap();
+    let url = format!("ws://{}/ws", bot.address);
+    let agent = json!({ "name": "bot", "connector": "twilio-stream", "url": url });
+    for dialect in all() {
+        let (host, (sent, heard)) = call(&dialect, &agent).await;
+        let (said, echoed) = (voiced(&sent), voiced(&heard));
+        let told = format!("{}: {said} said, {echoed} heard", dialect.provider);
+        assert!(said > 20 && echoed * 10 >= said * 8, "{told}\n{}", host.output());
     }
 }
