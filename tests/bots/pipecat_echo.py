@@ -70,5 +70,7 @@ async def call(websocket: WebSocket):
 if __name__ == "__main__":
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    # Whoever reads the address may connect, and waits until the server is there.
+    listener.listen(128)
     print(":".join(map(str, listener.getsockname())), flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])

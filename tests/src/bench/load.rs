@@ -128,7 +128,9 @@ fn media(index: usize, tail: &str) -> String {
 
 /// The number that an echoed frame begins with.
 fn index_of(text: &str) -> Option<usize> {
-    let (_, payload) = text.split_once(r#""payload":""#)?;
+    // Some put a blank between a name and its value.
+    let (_, payload) = text.split_once(r#""payload":"#)?;
+    let payload = payload.trim_start().strip_prefix('"')?;
     let number = STANDARD.decode(payload.get(..8)?).ok()?;
     Some(number.iter().fold(0, |index, byte| (index << 8) | usize::from(*byte)))
 }
@@ -142,6 +144,7 @@ mod tests {
         for index in [0, 1, 255, 256, 70_000] {
             let message = media(index, &STANDARD.encode([0x55; 154]));
             assert_eq!(index_of(&message), Some(index));
+            assert_eq!(index_of(&message.replace(':', ": ")), Some(index));
         }
         assert_eq!(index_of("{}"), None);
     }
