@@ -10,6 +10,7 @@ pub mod asterisk;
 pub mod bench;
 pub mod bot;
 pub mod carrier;
+pub mod clock;
 pub mod demo;
 pub mod echo;
 pub mod fleet;

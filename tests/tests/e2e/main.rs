@@ -3,6 +3,7 @@
 
 mod bad_frames;
 mod bot_calls;
+mod clocks;
 mod database;
 mod fleet;
 mod hostile_plugins;

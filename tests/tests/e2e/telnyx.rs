@@ -16,8 +16,8 @@ const NUMBER: &str = "+12065550188";
 const CALLER: &str = "+14155550123";
 const CALL: &str = "v3:AbC-123";
 
-struct Telnyx {
-    host: HostProcess,
+pub(crate) struct Telnyx {
+    pub(crate) host: HostProcess,
     api: Api,
     rest: TelnyxRest,
     key: Ed25519KeyPair,
@@ -26,8 +26,13 @@ struct Telnyx {
 }
 
 async fn telnyx() -> Telnyx {
+    telnyx_with(|options| options).await
+}
+
+/// With other settings.
+pub(crate) async fn telnyx_with(change: impl FnOnce(HostOptions) -> HostOptions) -> Telnyx {
     let rest = TelnyxRest::start(KEY).await.unwrap();
-    let host = HostOptions::new().unwrap().with_route("api.telnyx.com", rest.address).start().unwrap();
+    let host = change(HostOptions::new().unwrap().with_route("api.telnyx.com", rest.address)).start().unwrap();
     let api = host.api().unwrap();
     let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let fields = json!({
@@ -66,7 +71,8 @@ impl Telnyx {
         request.body(body).send().await.unwrap().status().as_u16()
     }
 
-    async fn ring(&self, id: &str, call: &str, to: &str) -> u16 {
+    /// A caller rings.
+    pub(crate) async fn ring(&self, id: &str, call: &str, to: &str) -> u16 {
         let more = json!({ "direction": "incoming", "state": "parked", "to": to });
         self.post(dialects::RUN, &event("call.initiated", id, call, more)).await
     }

@@ -118,7 +118,8 @@ impl Node {
 
 /// Keeps this host together with the others, for as long as it runs.
 pub async fn keep_together(app: App) {
-    tokio::join!(beat(&app), words::listen(&app), follow(&app), hold(&app), take_over(&app));
+    let clock = crate::clock::keep(&app);
+    tokio::join!(beat(&app), words::listen(&app), follow(&app), hold(&app), take_over(&app), clock);
 }
 
 fn every(period: Duration) -> tokio::time::Interval {
