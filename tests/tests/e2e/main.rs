@@ -22,4 +22,5 @@ mod swap;
 mod telnyx;
 mod transfers;
 mod webex;
+mod webex_fleet;
 mod world;
