@@ -163,6 +163,22 @@ async fn a_webhook_that_comes_to_two_hosts_makes_one_call_and_a_token_opens_one_
 }
 
 #[tokio::test]
+async fn a_live_calls_figures_are_told_by_whichever_host_is_asked() {
+    let mut hosts = Together::of(2).await;
+    let (leg, mut stream) = hosts.call_in(0, 1).await;
+    let heard = |call: &Value| call["audio"]["frames_in"].as_u64();
+    let first = hosts.call_when(0, &leg, "the owner's figures", 10, |call| heard(call).is_some()).await;
+    speak_and_hear(&mut stream, &frames(25)).await;
+    let more = |call: &Value| heard(call) >= heard(&first).map(|frames| frames + 25);
+    hosts.call_when(0, &leg, "figures that are live", 10, more).await;
+    // Those of a host that is dead are nowhere, and are not waited for.
+    drop(hosts.hosts.remove(1));
+    hosts.call_when(0, &leg, "no figures", 10, |call| call["audio"].is_null()).await;
+    let over = hosts.call_when(0, &leg, "the call to be settled", 20, ended).await;
+    assert!(over["audio"].is_null(), "{over:#}");
+}
+
+#[tokio::test]
 async fn a_host_that_dies_takes_only_its_own_calls_and_others_settle_them() {
     let mut hosts = Together::of(2).await;
     let (lost, _lost_stream) = hosts.call_in(1, 0).await;
