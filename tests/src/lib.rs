@@ -21,6 +21,7 @@ pub mod object_store;
 pub mod place;
 pub mod proxy;
 pub mod second_tier;
+pub mod sentinel;
 pub mod speech;
 pub mod telnyx_rest;
 pub mod twilio_rest;

@@ -5,6 +5,7 @@ mod bad_frames;
 mod bot_calls;
 mod clocks;
 mod database;
+mod failover;
 mod fleet;
 mod hostile_plugins;
 mod inbound;
