@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::api::Api;
 use crate::carrier::Gateway;
+use crate::clock::Clock;
 use crate::place;
 
 /// The URL the world knows the host by; nothing listens there.
@@ -66,6 +67,13 @@ impl HostOptions {
     pub fn with_route(mut self, host: &str, address: SocketAddr) -> Self {
         let routes = format!("{host}=http://{address}");
         self.environment.push(("JACKFIELD_EGRESS_DANGER_ROUTES".to_owned(), routes));
+        self
+    }
+
+    /// Its wall clock is another.
+    #[must_use]
+    pub fn with_clock(mut self, clock: &Clock) -> Self {
+        self.environment.extend(clock.environment());
         self
     }
 

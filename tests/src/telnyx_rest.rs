@@ -13,6 +13,9 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+/// The id of every conference that is made.
+pub const CONFERENCE: &str = "conf-1";
+
 /// One command as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
@@ -97,6 +100,7 @@ async fn take(
         authorized: bearer == format!("Bearer {}", books.key),
     };
     let (path, authorized) = (command.path.clone(), command.authorized);
+    let command_name = command.body["name"].clone();
     books.seen.push(command);
     let answer = |status: StatusCode, body: Value| (status, body.to_string()).into_response();
     let refused = |code: &str| json!({ "errors": [{ "code": code, "title": "no", "detail": "not so" }] });
@@ -115,6 +119,7 @@ async fn take(
             let ids = json!({ "call_control_id": "v3:out-1", "call_leg_id": "l", "call_session_id": "s" });
             answer(StatusCode::OK, json!({ "data": ids }))
         }
+        "/conferences" => answer(StatusCode::OK, json!({ "data": { "id": CONFERENCE, "name": command_name } })),
         path if path.contains("/actions/") => answer(StatusCode::OK, json!({ "data": { "result": "ok" } })),
         path if path.starts_with("/calls/") => {
             answer(StatusCode::OK, json!({ "data": { "is_alive": false, "call_duration": 3 } }))

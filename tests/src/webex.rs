@@ -63,6 +63,8 @@ pub struct Inner {
     pub dial_with: Dial,
     /// Seconds that access tokens last.
     pub lasts: i64,
+    /// How long it takes to give a token.
+    pub token_pause: Duration,
     pub token_requests: usize,
     pub refreshes: usize,
     pub dials: Vec<String>,
@@ -73,6 +75,10 @@ pub struct Inner {
     /// To whom, and what.
     pub sent: Vec<(String, String)>,
     pub webhooks: Vec<Value>,
+    /// How many were registered, whatever became of them.
+    pub registered: usize,
+    /// How long it takes to say which webhooks there are.
+    pub look_pause: Duration,
 }
 
 impl Webex {
@@ -87,6 +93,7 @@ impl Webex {
             refresh_with: Refresh::Granted,
             dial_with: Dial::Taken,
             lasts: 1_209_599,
+            token_pause: Duration::ZERO,
             token_requests: 0,
             refreshes: 0,
             dials: Vec::new(),
@@ -95,6 +102,8 @@ impl Webex {
             messages: BTreeMap::new(),
             sent: Vec::new(),
             webhooks: Vec::new(),
+            registered: 0,
+            look_pause: Duration::ZERO,
         }));
         let app = Router::new().fallback(answer).with_state(state.clone());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap_or_default() });
@@ -216,6 +225,7 @@ impl Inner {
             }
             ("POST", "webhooks") => {
                 self.next += 1;
+                self.registered += 1;
                 let mut hook = body.clone();
                 (hook["id"], hook["createdBy"], hook["status"]) =
                     (json!(format!("W{}", self.next)), json!(who), json!("active"));
@@ -266,9 +276,14 @@ async fn answer(State(state): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
     let path = parts.uri.path().trim_start_matches("/v1/").to_owned();
-    let (status, said, silent) = {
+    let (status, said, pause) = {
         let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = path == "telephony/calls/dial" && inner.dial_with == Dial::Silent;
+        let pause = match path.as_str() {
+            "telephony/calls/dial" if inner.dial_with == Dial::Silent => Duration::from_secs(60),
+            "access_token" => inner.token_pause,
+            "webhooks" if parts.method == Method::GET => inner.look_pause,
+            _ => Duration::ZERO,
+        };
         let (status, said) = if path == "access_token" {
             inner.token(&body)
         } else {
@@ -277,11 +292,9 @@ async fn answer(State(state): State<Shared>, request: Request) -> Response {
                 None => (401, json!({ "message": "the token has expired", "trackingId": "T0" })),
             }
         };
-        (status, said, silent)
+        (status, said, pause)
     };
-    if silent {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-    }
+    tokio::time::sleep(pause).await;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if said.is_null() { status.into_response() } else { (status, Json(said)).into_response() }
 }

@@ -79,6 +79,7 @@ async fn serve(settings: &Settings, guests: Handle) -> Result<Ending, String> {
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| format!("the system gives no address: {error}"))?;
     let Home { keyring, store, admin, fresh_token } = home::open(settings).await?;
+    jackfield_server::set_clock(&store).await.map_err(|error| error.to_string())?;
     let mut server = settings.server(address);
     let plugins = plugins(settings, &keyring)?;
     let egress = Egress::new(settings.egress()).map_err(|error| format!("the way out cannot be opened: {error}"))?;

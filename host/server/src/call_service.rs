@@ -371,8 +371,8 @@ impl CallService {
         }
     }
 
-    /// What becomes of the audio of a call that is up.
-    pub(crate) fn audio_of(&self, id: &str) -> Option<serde_json::Value> {
+    /// What becomes of the audio of a call that is up here.
+    pub(crate) fn audio_here(&self, id: &str) -> Option<serde_json::Value> {
         self.registry.get(id)?.figures.get()
     }
 

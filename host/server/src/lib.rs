@@ -44,6 +44,7 @@ pub use api::Admin;
 pub use bills::keep_bills;
 pub use bot::keep_watch;
 pub use call_service::{AvailableNumber, CallProblem, CallService, Switchboard};
+pub use clock::set_clock;
 pub use cluster::{Node, keep_together};
 pub use drain::{Drain, Phase};
 pub use http::{TrustedProxies, serve};

@@ -3,6 +3,7 @@
 use jackfield_calls::{CallMachine, Input, TransferState};
 use jackfield_plugins::types::TransferStep;
 use jackfield_store::Call;
+use serde_json::Value;
 
 use crate::account::guest_call;
 use crate::call_service::{CallService, stored, unsigned};
@@ -28,7 +29,7 @@ impl CallService {
                 return self.revive(&call).await?.tell(input).await;
             }
             match self.board.node.ask(&call.owner, Errand::Tell { call: id.to_owned(), input: input.clone() }).await {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(NotTold::Refused(why)) if why == NOT_HERE => {}
                 Err(NotTold::Refused(why)) => return Err(why),
                 Err(NotTold::Silent) => self.inherit(&call).await?,
@@ -43,6 +44,20 @@ impl CallService {
             Some(handle) => handle.tell(input).await,
             None => Err(NOT_HERE.to_owned()),
         }
+    }
+
+    /// What becomes of the audio of a call that is up, on whichever node. None if that one does not say.
+    pub(crate) async fn audio_of(&self, call: &Call) -> Option<Value> {
+        let here = call.owner == self.board.node.id() || !self.board.shared.is_shared();
+        if here || call.ended_at.is_some() || self.registry.get(&call.id).is_some() {
+            return self.audio_here(&call.id);
+        }
+        // A dead one is not waited for.
+        if !self.board.node.is_alive(&call.owner).await.unwrap_or(false) {
+            return None;
+        }
+        let said = self.board.node.ask(&call.owner, Errand::Audio { call: call.id.clone() }).await;
+        said.ok().filter(|figures| !figures.is_null())
     }
 
     /// A node that does not answer and is not alive has no calls any more.

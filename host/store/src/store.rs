@@ -20,6 +20,7 @@ pub struct Store {
     pub(crate) pool: AnyPool,
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
+    backend: Backend,
     directory: Arc<ArcSwap<Directory>>,
     /// Held while the directory is read: what was read earlier must not take the place of what was read later.
     reading: Arc<Mutex<()>>,
@@ -118,6 +119,7 @@ impl Store {
             pool,
             keyring,
             writer,
+            backend,
             directory: Arc::default(),
             reading: Arc::default(),
             revision: Arc::default(),
@@ -135,6 +137,18 @@ impl Store {
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.meta_set(TOUCHED, "").await
+    }
+
+    /// What time it is for the database, in Unix milliseconds; none for one that has no clock but this machine's.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn clock(&self) -> Result<Option<i64>, StoreError> {
+        if self.backend == Backend::Sqlite {
+            return Ok(None);
+        }
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        Ok(Some(sqlx::query(sql).fetch_one(&self.pool).await?.try_get(0)?))
     }
 
     /// The snapshot that webhooks are answered from.

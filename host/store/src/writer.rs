@@ -288,7 +288,8 @@ async fn change_one(
 /// Adds a call that ended to its organization's month.
 async fn count_seconds(connection: &mut AnyConnection, id: &str, ended_at: i64) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO call_seconds (organization_id, month, seconds) \
-               SELECT organization_id, $2, COALESCE(duration_s, (ended_at - answered_at) / 1000) FROM calls \
+               SELECT organization_id, $2, COALESCE(duration_s, \
+               CASE WHEN ended_at > answered_at THEN (ended_at - answered_at) / 1000 ELSE 0 END) FROM calls \
                WHERE id = $1 AND answered_at IS NOT NULL \
                ON CONFLICT (organization_id, month) DO UPDATE SET seconds = call_seconds.seconds + excluded.seconds";
     sqlx::query(sql).bind(id).bind(month(ended_at)).execute(connection).await?;

@@ -17,6 +17,7 @@ mod start;
 mod state;
 mod swap;
 mod table;
+mod transfers;
 mod webhooks;
 
 use anyhow::{Context, Result};

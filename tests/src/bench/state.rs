@@ -18,6 +18,7 @@ const COUNTED: usize = 200;
 const TOLD: Duration = Duration::from_millis(1_500);
 
 pub(super) async fn measure(table: &mut Table) -> Result<()> {
+    super::transfers::measure(table).await?;
     let embedded = Crowd::gather().await?;
     webhooks(table, "SQLite", &embedded, Limit::AtMost(60.0)).await?;
     drop(embedded);

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use jackfield_tests::api::{Api, id_of};
 use jackfield_tests::carrier::{Account, Carrier, Leg, MediaStream, Webhook, document, parse_stream};
 use jackfield_tests::fleet::Fleet;
-use jackfield_tests::host_process::HostProcess;
+use jackfield_tests::host_process::{HostOptions, HostProcess};
 use jackfield_tests::place;
 use jackfield_tests::twilio_rest::{PlacedCall, TwilioRest};
 use serde_json::{Value, json};
 
 use crate::world::{CALLER, NUMBER, ended, frames, speak_and_hear};
 
-struct Together {
-    fleet: Fleet,
-    hosts: Vec<HostProcess>,
-    rest: TwilioRest,
+pub(crate) struct Together {
+    pub(crate) fleet: Fleet,
+    pub(crate) hosts: Vec<HostProcess>,
+    pub(crate) rest: TwilioRest,
     account: Account,
     configuration: String,
     agent: String,
@@ -23,10 +23,15 @@ struct Together {
 
 impl Together {
     async fn of(count: usize) -> Self {
+        Self::each(count, |_, options| options).await
+    }
+
+    /// Each host, by its place, with options of its own.
+    pub(crate) async fn each(count: usize, change: impl Fn(usize, HostOptions) -> HostOptions) -> Self {
         let account = Account::fresh();
         let rest = TwilioRest::start(account.clone()).await.unwrap();
         let fleet = Fleet::new(|options| options.with_twilio_at(rest.address)).await.unwrap();
-        let hosts: Vec<HostProcess> = (0..count).map(|_| fleet.host().unwrap()).collect();
+        let hosts: Vec<HostProcess> = (0..count).map(|host| change(host, fleet.options()).start().unwrap()).collect();
         let api = hosts[0].api().unwrap();
         let configuration = api.add_twilio("main", &account.sid, &account.token).await.unwrap();
         let agent = api.add_agent("echo", None).await.unwrap();
@@ -44,23 +49,23 @@ impl Together {
         together
     }
 
-    fn api(&self, host: usize) -> Api {
+    pub(crate) fn api(&self, host: usize) -> Api {
         self.hosts[host].api().unwrap()
     }
 
-    fn carrier(&self, host: usize) -> Carrier {
+    pub(crate) fn carrier(&self, host: usize) -> Carrier {
         Carrier::new(self.hosts[host].gateway(), self.account.clone()).unwrap()
     }
 
     /// The stream that a host answers a caller with.
-    async fn ring(&self, host: usize, leg: &Leg) -> Option<jackfield_tests::carrier::StreamVerb> {
+    pub(crate) async fn ring(&self, host: usize, leg: &Leg) -> Option<jackfield_tests::carrier::StreamVerb> {
         let carrier = self.carrier(host);
         let answer = carrier.post(&carrier.inbound_webhook(leg)).await.unwrap();
         parse_stream(document(&answer).ok()?).ok()
     }
 
     /// A caller whose webhook lands on one host, and whose audio on another.
-    async fn call_in(&self, webhook: usize, media: usize) -> (Leg, MediaStream) {
+    pub(crate) async fn call_in(&self, webhook: usize, media: usize) -> (Leg, MediaStream) {
         let leg = Leg::inbound(CALLER, NUMBER);
         let verb = self.ring(webhook, &leg).await.expect("a stream");
         let mut stream = self.carrier(media).open_stream(&leg, &verb).await.unwrap();
@@ -69,13 +74,33 @@ impl Together {
         (leg, stream)
     }
 
-    async fn status(&self, host: usize, url: &str, leg: &Leg, status: &str, sequence: u32) -> u16 {
+    pub(crate) async fn status(&self, host: usize, url: &str, leg: &Leg, status: &str, sequence: u32) -> u16 {
         let carrier = self.carrier(host);
         let webhook = carrier.status_webhook(url, leg, status, sequence, &[("CallDuration", "3")]);
         carrier.post(&webhook).await.unwrap().status
     }
 
-    async fn call_when(&self, host: usize, leg: &Leg, what: &str, seconds: u64, is: impl Fn(&Value) -> bool) -> Value {
+    /// Ends the calls that only rang to find out whether a host is ready, which count too.
+    pub(crate) async fn no_calls(&self) {
+        let api = self.api(0);
+        for call in api.calls().await.unwrap() {
+            api.post(&format!("calls/{}/hangup", id_of(&call).unwrap()), &json!({})).await.unwrap();
+        }
+        self.eventually("no call to count", 15, async || {
+            let known = self.api(0).get("organizations/org_default").await.unwrap().json().unwrap();
+            known["calls"] == 0
+        })
+        .await;
+    }
+
+    pub(crate) async fn call_when(
+        &self,
+        host: usize,
+        leg: &Leg,
+        what: &str,
+        seconds: u64,
+        is: impl Fn(&Value) -> bool,
+    ) -> Value {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
             let call = self.api(host).call_of(&leg.sid).await.unwrap();
@@ -87,7 +112,7 @@ impl Together {
         }
     }
 
-    async fn eventually(&self, what: &str, seconds: u64, holds: impl AsyncFn() -> bool) {
+    pub(crate) async fn eventually(&self, what: &str, seconds: u64, holds: impl AsyncFn() -> bool) {
         let until = Instant::now() + Duration::from_secs(seconds) + Duration::from_millis(500);
         while !holds().await {
             assert!(Instant::now() < until, "waited for {what}");
@@ -135,6 +160,22 @@ async fn a_webhook_that_comes_to_two_hosts_makes_one_call_and_a_token_opens_one_
     assert_eq!(calls.iter().filter(|call| call["provider_call_id"] == leg.sid.as_str()).count(), 1);
     let _stream = hosts.carrier(1).open_stream(&leg, &verb).await.unwrap();
     assert!(hosts.carrier(0).open_stream(&leg, &verb).await.is_err(), "the token is spent");
+}
+
+#[tokio::test]
+async fn a_live_calls_figures_are_told_by_whichever_host_is_asked() {
+    let mut hosts = Together::of(2).await;
+    let (leg, mut stream) = hosts.call_in(0, 1).await;
+    let heard = |call: &Value| call["audio"]["frames_in"].as_u64();
+    let first = hosts.call_when(0, &leg, "the owner's figures", 10, |call| heard(call).is_some()).await;
+    speak_and_hear(&mut stream, &frames(25)).await;
+    let more = |call: &Value| heard(call) >= heard(&first).map(|frames| frames + 25);
+    hosts.call_when(0, &leg, "figures that are live", 10, more).await;
+    // Those of a host that is dead are nowhere, and are not waited for.
+    drop(hosts.hosts.remove(1));
+    hosts.call_when(0, &leg, "no figures", 10, |call| call["audio"].is_null()).await;
+    let over = hosts.call_when(0, &leg, "the call to be settled", 20, ended).await;
+    assert!(over["audio"].is_null(), "{over:#}");
 }
 
 #[tokio::test]
@@ -194,16 +235,7 @@ async fn limits_hold_across_hosts_and_a_dead_hosts_seats_are_freed() {
     let mut hosts = Together::of(2).await;
     let api = hosts.api(0);
     let narrow = json!({ "name": "default", "max_calls": 1 });
-    // The calls that only rang are counted too: they are over first.
-    for call in api.calls().await.unwrap() {
-        api.post(&format!("calls/{}/hangup", id_of(&call).unwrap()), &json!({})).await.unwrap();
-    }
-    hosts
-        .eventually("no call to count", 15, async || {
-            let known = hosts.api(0).get("organizations/org_default").await.unwrap().json().unwrap();
-            known["calls"] == 0
-        })
-        .await;
+    hosts.no_calls().await;
     api.put("organizations/org_default", &narrow).await.unwrap().expect(200).unwrap();
     tokio::time::sleep(Duration::from_millis(2_200)).await;
     let (first, _stream) = hosts.call_in(0, 0).await;

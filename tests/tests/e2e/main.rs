@@ -4,7 +4,9 @@
 mod backlog;
 mod bad_frames;
 mod bot_calls;
+mod clocks;
 mod database;
+mod failover;
 mod fleet;
 mod grants;
 mod hostile_plugins;
@@ -23,4 +25,5 @@ mod swap;
 mod telnyx;
 mod transfers;
 mod webex;
+mod webex_fleet;
 mod world;

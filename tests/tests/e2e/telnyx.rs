@@ -1,11 +1,17 @@
 //! Calls over a provider that is driven by commands, towards a fake of its REST API.
 
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_tests::api::Api;
 use jackfield_tests::carrier::dialects;
 use jackfield_tests::host_process::{HostOptions, HostProcess};
-use jackfield_tests::telnyx_rest::{Command, TelnyxRest};
+use jackfield_tests::telnyx_rest::{CONFERENCE, Command, TelnyxRest};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,8 +22,8 @@ const NUMBER: &str = "+12065550188";
 const CALLER: &str = "+14155550123";
 const CALL: &str = "v3:AbC-123";
 
-struct Telnyx {
-    host: HostProcess,
+pub(crate) struct Telnyx {
+    pub(crate) host: HostProcess,
     api: Api,
     rest: TelnyxRest,
     key: Ed25519KeyPair,
@@ -26,8 +32,13 @@ struct Telnyx {
 }
 
 async fn telnyx() -> Telnyx {
+    telnyx_with(|options| options).await
+}
+
+/// With other settings.
+pub(crate) async fn telnyx_with(change: impl FnOnce(HostOptions) -> HostOptions) -> Telnyx {
     let rest = TelnyxRest::start(KEY).await.unwrap();
-    let host = HostOptions::new().unwrap().with_route("api.telnyx.com", rest.address).start().unwrap();
+    let host = change(HostOptions::new().unwrap().with_route("api.telnyx.com", rest.address)).start().unwrap();
     let api = host.api().unwrap();
     let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let fields = json!({
@@ -66,7 +77,8 @@ impl Telnyx {
         request.body(body).send().await.unwrap().status().as_u16()
     }
 
-    async fn ring(&self, id: &str, call: &str, to: &str) -> u16 {
+    /// A caller rings.
+    pub(crate) async fn ring(&self, id: &str, call: &str, to: &str) -> u16 {
         let more = json!({ "direction": "incoming", "state": "parked", "to": to });
         self.post(dialects::RUN, &event("call.initiated", id, call, more)).await
     }
@@ -76,7 +88,7 @@ impl Telnyx {
             if let Some(call) = self.api.calls().await.unwrap().into_iter().find(|call| holds(call)) {
                 return call;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("waited for {what}: {:?}\n{}", self.api.calls().await, self.host.output())
     }
@@ -92,31 +104,75 @@ fn start(call: &str, encoding: &str) -> Value {
     })
 }
 
-async fn speak(telnyx: &Telnyx, command: &Command, call: &str, encoding: &str) -> Vec<u8> {
-    use futures_util::{SinkExt, StreamExt};
-    use tokio_tungstenite::tungstenite::Message;
-    let url = command.body["stream_url"].as_str().unwrap();
-    let socket = tokio::net::TcpStream::connect(telnyx.host.gateway().address).await.unwrap();
-    let url = url.replace("wss://", "ws://");
-    let (mut socket, _) = tokio_tungstenite::client_async(url, socket).await.unwrap();
-    socket.send(Message::text(json!({ "event": "connected", "version": "1.0.0" }).to_string())).await.unwrap();
-    socket.send(Message::text(start(call, encoding).to_string())).await.unwrap();
-    let mut heard = Vec::new();
-    // Out of order, as the vendor says it may be.
-    for chunk in [1, 2, 4, 3, 5, 6] {
-        let payload = STANDARD.encode([0x20 + chunk; 160]);
-        let media = json!({ "track": "inbound", "chunk": chunk.to_string(), "payload": payload });
-        let message = json!({ "event": "media", "stream_id": "S1", "media": media });
-        socket.send(Message::text(message.to_string())).await.unwrap();
+/// A call's audio, over the socket that a command asked for.
+struct Line {
+    socket: WebSocketStream<TcpStream>,
+    /// Chunks so far: none comes twice.
+    said: u8,
+}
+
+impl Line {
+    async fn open(telnyx: &Telnyx, command: &Command, call: &str, encoding: &str) -> Self {
+        let url = command.body["stream_url"].as_str().unwrap();
+        let socket = TcpStream::connect(telnyx.host.gateway().address).await.unwrap();
+        let url = url.replace("wss://", "ws://");
+        let (mut socket, _) = tokio_tungstenite::client_async(url, socket).await.unwrap();
+        socket.send(Message::text(json!({ "event": "connected", "version": "1.0.0" }).to_string())).await.unwrap();
+        socket.send(Message::text(start(call, encoding).to_string())).await.unwrap();
+        Self { socket, said: 0 }
     }
-    while heard.len() < 6 * 160 {
-        let message = tokio::time::timeout(std::time::Duration::from_secs(5), socket.next()).await.unwrap();
-        let said: Value = serde_json::from_str(message.unwrap().unwrap().to_text().unwrap()).unwrap();
-        if said["event"] == "media" {
-            heard.extend(STANDARD.decode(said["media"]["payload"].as_str().unwrap()).unwrap());
+
+    /// Says six frames, out of order as the vendor says it may be.
+    async fn say(&mut self) {
+        for chunk in [1, 2, 4, 3, 5, 6] {
+            let payload = STANDARD.encode([0x20 + chunk; 160]);
+            let chunk = (self.said + chunk).to_string();
+            let media = json!({ "track": "inbound", "chunk": chunk, "payload": payload });
+            let message = json!({ "event": "media", "stream_id": "S1", "media": media });
+            self.socket.send(Message::text(message.to_string())).await.unwrap();
         }
+        self.said += 6;
     }
-    heard
+
+    /// The audio of the next message, if it holds any.
+    async fn hear(&mut self) -> Vec<u8> {
+        let message = self.socket.next().await.unwrap().unwrap();
+        let said: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        let payload = said["media"]["payload"].as_str().filter(|_| said["event"] == "media").unwrap_or_default();
+        STANDARD.decode(payload).unwrap()
+    }
+
+    /// Says six frames, and hears as many.
+    async fn speak(&mut self) -> Vec<u8> {
+        self.say().await;
+        let mut heard = Vec::new();
+        while heard.len() < 6 * 160 {
+            heard.extend(tokio::time::timeout(Duration::from_secs(5), self.hear()).await.unwrap());
+        }
+        heard
+    }
+
+    /// Speaks until the agent's echo is heard. What was left of a tone comes first.
+    async fn is_echoed(&mut self) {
+        for _ in 0..20 {
+            self.say().await;
+            let echoed = async { while !self.hear().await.chunks(160).any(|frame| frame == [0x21; 160]) {} };
+            if tokio::time::timeout(Duration::from_millis(300), echoed).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the agent is not heard");
+    }
+
+    /// Waits for the host to close it.
+    async fn closed(mut self) {
+        let over = async { while matches!(self.socket.next().await, Some(Ok(message)) if !message.is_close()) {} };
+        tokio::time::timeout(Duration::from_secs(10), over).await.expect("the host closes the stream");
+    }
+}
+
+async fn speak(telnyx: &Telnyx, command: &Command, call: &str, encoding: &str) -> Vec<u8> {
+    Line::open(telnyx, command, call, encoding).await.speak().await
 }
 
 #[tokio::test]
@@ -134,7 +190,7 @@ async fn a_call_is_answered_by_a_command_and_its_audio_comes_back_in_order() {
             command = second.clone();
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // The webhook comes again, which is no second call and no second answer.
     assert_eq!(telnyx.ring("e-1", CALL, NUMBER).await, 204);
@@ -199,4 +255,111 @@ async fn a_call_out_is_dialled_with_its_audio_and_ends_at_our_word() {
     telnyx.rest.command("/actions/hangup").await.unwrap();
     let call = telnyx.call_when("the end", |call| !call["ended_at"].is_null()).await;
     assert_eq!(call["status"], "completed");
+}
+
+const SOMEBODY: &str = "+14155550177";
+/// The leg that the fake says it dials.
+const LEG: &str = "v3:out-1";
+
+/// A caller who talks to the agent: the hook of the call, its audio and its id.
+async fn talking(telnyx: &Telnyx) -> (String, Line, String) {
+    assert_eq!(telnyx.ring("t-1", CALL, NUMBER).await, 204);
+    let command = telnyx.rest.command("/actions/answer").await.unwrap();
+    let hook = command.body["webhook_url"].as_str().unwrap().to_owned();
+    assert_eq!(telnyx.post(&hook, &event("call.answered", "t-2", CALL, json!({}))).await, 204);
+    let mut line = Line::open(telnyx, &command, CALL, "PCMU").await;
+    assert_eq!(line.speak().await.len(), 960);
+    let call = telnyx.call_when("the answer", |call| call["status"] == "in-progress").await;
+    (hook, line, call["id"].as_str().unwrap().to_owned())
+}
+
+/// An attended transfer whose destination rings: where its news go.
+async fn transferred(telnyx: &Telnyx, call: &str) -> String {
+    let order = json!({ "to": SOMEBODY, "mode": "attended" });
+    let begun = telnyx.api.post(&format!("calls/{call}/transfer"), &order).await.unwrap();
+    assert_eq!(begun.expect(201).unwrap()["state"], "dialled");
+    let dial = telnyx.rest.command("/calls").await.unwrap();
+    assert_eq!((&dial.body["to"], &dial.body["from"]), (&json!(SOMEBODY), &json!(NUMBER)));
+    assert!(dial.authorized && dial.body["stream_url"].is_null(), "the agent has no part in it: {}", dial.body);
+    let hook = dial.body["webhook_url"].as_str().unwrap().to_owned();
+    assert_eq!(telnyx.post(&hook, &event("call.initiated", "d-1", LEG, json!({ "direction": "outgoing" }))).await, 204);
+    hook
+}
+
+/// What a call's history tells of its transfer: the states, and why it failed.
+async fn told(telnyx: &Telnyx, call: &str, last: &str) -> (Vec<String>, Value) {
+    for _ in 0..400 {
+        let shown = telnyx.api.call(call).await.unwrap();
+        let events = shown["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "transfer");
+        let data: Vec<Value> = events.map(|event| event["data"].clone()).collect();
+        if data.last().is_some_and(|data| data["state"] == last) {
+            let states = data.iter().map(|data| data["state"].as_str().unwrap().to_owned()).collect();
+            return (states, data.last().unwrap()["reason"].clone());
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("waited for {last}: {:#}\n{}", telnyx.api.call(call).await.unwrap(), telnyx.host.output())
+}
+
+fn sent(telnyx: &Telnyx, end: &str) -> usize {
+    telnyx.rest.seen().into_iter().filter(|command| command.path.ends_with(end)).count()
+}
+
+#[tokio::test]
+async fn a_caller_is_put_through_into_a_conference_and_hung_up_when_the_other_leaves() {
+    let telnyx = telnyx().await;
+    let (hook, line, call) = talking(&telnyx).await;
+    let destination = transferred(&telnyx, &call).await;
+    // It comes twice, as Telnyx says it may.
+    for id in ["d-2", "d-2", "d-3"] {
+        assert_eq!(telnyx.post(&destination, &event("call.answered", id, LEG, json!({}))).await, 204);
+    }
+    let (states, _) = told(&telnyx, &call, "joined").await;
+    assert_eq!(states, ["requested", "dialled", "answered", "joined"]);
+    let made = telnyx.rest.command("/conferences").await.unwrap();
+    assert_eq!(made.body["call_control_id"], LEG, "whoever answered is in it first");
+    let joined = telnyx.rest.command(&format!("/conferences/{CONFERENCE}/actions/join")).await.unwrap();
+    assert_eq!(joined.body["call_control_id"], CALL);
+    line.closed().await;
+    assert_eq!(telnyx.api.call(&call).await.unwrap()["status"], "in-progress", "they talk without the agent");
+    let normal = json!({ "hangup_cause": "normal_clearing", "hangup_source": "callee" });
+    assert_eq!(telnyx.post(&destination, &event("call.hangup", "d-4", LEG, normal.clone())).await, 204);
+    telnyx.rest.command("v3%3AAbC-123/actions/hangup").await.unwrap();
+    assert_eq!(telnyx.post(&hook, &event("call.hangup", "t-9", CALL, normal)).await, 204);
+    let over = telnyx.call_when("the end", |call| !call["ended_at"].is_null()).await;
+    assert_eq!(over["status"], "completed");
+    assert_eq!(told(&telnyx, &call, "ended").await.0.last().unwrap(), "ended");
+    assert_eq!((sent(&telnyx, "/conferences"), sent(&telnyx, "/actions/join"), sent(&telnyx, "/calls")), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_busy_destination_gives_the_caller_back_to_the_agent() {
+    let telnyx = telnyx().await;
+    let (_, mut line, call) = talking(&telnyx).await;
+    let destination = transferred(&telnyx, &call).await;
+    let busy = json!({ "hangup_cause": "user_busy", "hangup_source": "callee", "sip_hangup_cause": "486" });
+    assert_eq!(telnyx.post(&destination, &event("call.hangup", "d-2", LEG, busy)).await, 204);
+    assert_eq!(
+        told(&telnyx, &call, "failed").await,
+        (["requested", "dialled", "failed"].map(str::to_owned).to_vec(), json!("busy"))
+    );
+    line.is_echoed().await;
+    assert_eq!(telnyx.api.call(&call).await.unwrap()["status"], "in-progress");
+    assert_eq!((sent(&telnyx, "/conferences"), sent(&telnyx, "/actions/hangup")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_before_the_destination_answers_takes_it_along_once() {
+    let telnyx = telnyx().await;
+    let (hook, line, call) = talking(&telnyx).await;
+    transferred(&telnyx, &call).await;
+    let gone = json!({ "hangup_cause": "normal_clearing", "hangup_source": "caller" });
+    assert_eq!(telnyx.post(&hook, &event("call.hangup", "t-9", CALL, gone)).await, 204);
+    drop(line);
+    telnyx.rest.command("v3%3Aout-1/actions/hangup").await.unwrap();
+    assert_eq!(told(&telnyx, &call, "failed").await.1, "the caller hung up");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((sent(&telnyx, "v3%3Aout-1/actions/hangup"), sent(&telnyx, "/conferences")), (1, 0));
+    let over = telnyx.call_when("the end", |call| !call["ended_at"].is_null()).await;
+    assert_eq!(over["status"], "completed");
 }

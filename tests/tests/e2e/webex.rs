@@ -1,43 +1,84 @@
 //! People who sign in, their telephones and the bot, against a fake Webex.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jackfield_tests::api::Api;
+use jackfield_tests::fleet::Fleet;
 use jackfield_tests::host_process::{HostOptions, HostProcess};
 use jackfield_tests::webex::{BOT, CLIENT, CLIENT_SECRET, Dial, Refresh, Webex};
 use ring::hmac;
 use serde_json::{Value, json};
 
 const SECRET: &str = "webhook-secret-canary-of-32-letters";
-const ANN: (&str, &str) = ("PERSON-ANN", "ann@example.com");
-const BOB: (&str, &str) = ("PERSON-BOB", "bob@example.com");
+pub(crate) const ANN: (&str, &str) = ("PERSON-ANN", "ann@example.com");
+pub(crate) const BOB: (&str, &str) = ("PERSON-BOB", "bob@example.com");
 const ROOT: (&str, &str) = ("PERSON-ROOT", "root@example.com");
 const EVE: (&str, &str) = ("PERSON-EVE", "eve@evil.example");
 
-struct Stage {
-    host: HostProcess,
+pub(crate) struct Stage {
+    /// One, or several as one.
+    pub(crate) hosts: Vec<HostProcess>,
+    /// To which of them requests go.
+    at: AtomicUsize,
     api: Api,
-    webex: Webex,
+    pub(crate) webex: Webex,
     configuration: String,
+    /// Their database and Redis.
+    _fleet: Option<Fleet>,
+}
+
+fn settings(options: HostOptions, webex: &Webex) -> HostOptions {
+    let mut options = options.with_route("webexapis.com", webex.address);
+    options.environment.push(("JACKFIELD_EGRESS_TOTAL_MS".to_owned(), "1500".to_owned()));
+    options.environment.push(("JACKFIELD_LOG_LEVEL".to_owned(), "trace".to_owned()));
+    options
 }
 
 async fn stage() -> Stage {
     let webex = Webex::start().await.unwrap();
-    let mut options = HostOptions::new().unwrap().with_route("webexapis.com", webex.address);
-    options.environment.push(("JACKFIELD_EGRESS_TOTAL_MS".to_owned(), "1500".to_owned()));
-    options.environment.push(("JACKFIELD_LOG_LEVEL".to_owned(), "trace".to_owned()));
-    let host = options.start().unwrap();
-    let api = host.api().unwrap();
-    let fields = json!({
-        "client_id": CLIENT, "client_secret": CLIENT_SECRET, "bot_token": BOT, "bot_email": "jf@webex.bot",
-        "bot_users": "ann@example.com, bob@example.com", "bot_admins": "root@example.com", "webhook_secret": SECRET,
-    });
-    let account = json!({ "name": "desk", "provider": "webex", "fields": fields });
-    let configuration = api.create("telephony/configurations", &account).await.unwrap();
-    Stage { host, api, webex, configuration }
+    let host = settings(HostOptions::new().unwrap(), &webex).start().unwrap();
+    Stage::on(vec![host], webex).await
 }
 
 impl Stage {
+    async fn on(hosts: Vec<HostProcess>, webex: Webex) -> Self {
+        let api = hosts[0].api().unwrap();
+        let fields = json!({
+            "client_id": CLIENT, "client_secret": CLIENT_SECRET, "bot_token": BOT, "bot_email": "jf@webex.bot",
+            "bot_users": "ann@example.com, bob@example.com", "bot_admins": "root@example.com",
+            "webhook_secret": SECRET,
+        });
+        let account = json!({ "name": "desk", "provider": "webex", "fields": fields });
+        let configuration = api.create("telephony/configurations", &account).await.unwrap();
+        Self { hosts, at: AtomicUsize::new(0), api, webex, configuration, _fleet: None }
+    }
+
+    /// Two hosts as one; the second with other options.
+    pub(crate) async fn of_two(change: impl FnOnce(HostOptions) -> HostOptions) -> Self {
+        let webex = Webex::start().await.unwrap();
+        let fleet = Fleet::new(|options| settings(options, &webex)).await.unwrap();
+        let hosts = vec![fleet.host().unwrap(), change(fleet.options()).start().unwrap()];
+        let stage = Self::on(hosts, webex).await;
+        let nothing = json!({ "id": "W0", "resource": "rooms", "event": "updated", "data": {} });
+        stage.go_to(1);
+        let known = async || (stage.post(&nothing).await < 300).then_some(());
+        until("the account on both hosts", known).await;
+        stage.go_to(0);
+        Self { _fleet: Some(fleet), ..stage }
+    }
+}
+
+impl Stage {
+    /// Requests go to that host from now on.
+    pub(crate) fn go_to(&self, host: usize) {
+        self.at.store(host, Ordering::Relaxed);
+    }
+
+    fn host(&self) -> &HostProcess {
+        &self.hosts[self.at.load(Ordering::Relaxed)]
+    }
+
     async fn post(&self, body: &Value) -> u16 {
         let body = body.to_string();
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -46,26 +87,26 @@ impl Stage {
     }
 
     async fn post_signed(&self, body: String, signature: &str) -> u16 {
-        let url = format!("http://{}/api/v1/telephony/inbound/{}", self.host.gateway().address, self.configuration);
+        let url = format!("http://{}/api/v1/telephony/inbound/{}", self.host().gateway().address, self.configuration);
         let request = reqwest::Client::new().post(url).header("content-type", "application/json");
         request.header("x-webex-signature", signature).body(body).send().await.unwrap().status().as_u16()
     }
 
     /// A person writes; what the bot answers.
-    async fn says(&self, who: (&str, &str), text: &str) -> String {
+    pub(crate) async fn says(&self, who: (&str, &str), text: &str) -> String {
         let before = self.heard(who.0).len();
         self.writes(who, text).await;
         until(&format!("an answer to {text}"), async || self.heard(who.0).get(before).cloned()).await
     }
 
-    async fn writes(&self, who: (&str, &str), text: &str) {
+    pub(crate) async fn writes(&self, who: (&str, &str), text: &str) {
         let id = self.webex.write(who.0, who.1, text);
         let data = json!({ "id": id, "personId": who.0, "personEmail": who.1, "roomType": "direct" });
         let webhook = json!({ "id": "WM", "resource": "messages", "event": "created", "data": data });
         assert!(self.post(&webhook).await < 300);
     }
 
-    fn heard(&self, person: &str) -> Vec<String> {
+    pub(crate) fn heard(&self, person: &str) -> Vec<String> {
         self.webex
             .with(|inner| inner.sent.iter().filter(|(to, _)| to == person).map(|(_, text)| text.clone()).collect())
     }
@@ -77,19 +118,19 @@ impl Stage {
     }
 
     async fn come_back(&self, path: &str) -> (u16, String) {
-        let answer = reqwest::get(format!("http://{}{path}", self.host.gateway().address)).await.unwrap();
+        let answer = reqwest::get(format!("http://{}{path}", self.host().gateway().address)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    async fn signs_in(&self, who: (&str, &str)) {
+    pub(crate) async fn signs_in(&self, who: (&str, &str)) {
         let link = self.link(who, "/auth").await;
         let back = self.webex.consent(&link, who.0).unwrap();
         let answer = self.come_back(&back).await;
-        assert_eq!(answer.0, 200, "{}\n{}", answer.1, self.host.output());
+        assert_eq!(answer.0, 200, "{}\n{}", answer.1, self.host().output());
     }
 }
 
-async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(20) {
         if let Some(found) = look().await {
@@ -230,7 +271,7 @@ async fn strangers_and_users_do_not_get_what_is_not_theirs() {
     assert!(stage.says(ROOT, "/redis clear").await.contains("1 sign-ins"));
     assert!(stage.says(ANN, "/history").await.contains("/auth"));
     assert_eq!(stage.heard(EVE.0).len(), 1, "a stranger is answered once");
-    assert!(!stage.host.output().contains("my-secret-text"));
+    assert!(!stage.host().output().contains("my-secret-text"));
 }
 
 #[tokio::test]
@@ -300,7 +341,7 @@ async fn no_token_is_anywhere_but_in_a_request() {
     let metrics = stage.come_back("/metrics").await.1;
     let shown = stage.api.get("telephony/configurations").await.unwrap().text();
     let said: String = stage.webex.with(|inner| inner.sent.iter().map(|(_, text)| text.clone()).collect());
-    for (place, text) in [("log", stage.host.output()), ("metrics", metrics), ("API", shown), ("chat", said)] {
+    for (place, text) in [("log", stage.host().output()), ("metrics", metrics), ("API", shown), ("chat", said)] {
         assert!(!text.contains("-canary"), "a secret is in the {place}: {text}");
     }
 }

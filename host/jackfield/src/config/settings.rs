@@ -140,9 +140,11 @@ impl Settings {
     /// What values mean together, and what types cannot say.
     pub(super) fn check(self) -> Result<Self, ConfigError> {
         let wrong = |sentence: String| Err(ConfigError::Value(sentence));
-        let redis = ["redis://", "rediss://"];
+        let redis = ["redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://"];
         if !self.redis_url.is_empty() && !redis.iter().any(|scheme| self.redis_url.starts_with(scheme)) {
-            return wrong("`redis_url` (REDIS_URL) begins with redis:// or rediss://".to_owned());
+            let schemes = redis.join(", ");
+            let sentence = format!("`redis_url` (REDIS_URL) begins with one of {schemes}; Redis Cluster is not taken");
+            return wrong(sentence);
         }
         if !self.keys.value.is_empty() && !self.keys.command.is_empty() {
             return wrong("`keys.value` and `keys.command` are both set: the key comes from one place".to_owned());

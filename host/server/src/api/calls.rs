@@ -92,7 +92,7 @@ pub(crate) async fn read(
     let mut shown = show(&call);
     shown["events"] = events.iter().map(show_event).collect();
     // While it is up; at its end they are in its events.
-    shown["audio"] = app.calls.audio_of(&id).into();
+    shown["audio"] = app.calls.audio_of(&call).await.into();
     Ok(axum::Json(shown))
 }
 

@@ -14,6 +14,8 @@ use crate::App;
 const EVERY: Duration = Duration::from_secs(60);
 /// After a change of configurations, more changes are waited for.
 const SETTLE: Duration = Duration::from_millis(200);
+/// One node looks after a configuration, and another once it has not done so for this long.
+const LEASE: Duration = Duration::from_secs(75);
 
 /// Where a configuration's webhooks go.
 pub(super) fn webhook(app: &App, configuration: &str) -> String {
@@ -29,7 +31,11 @@ pub async fn keep_watch(app: App) {
         };
         let configurations: Vec<_> = app.store.directory().configurations().filter(chats).cloned().collect();
         for configuration in configurations {
-            look_after(&app, &configuration).await;
+            let lease = app.shared.lease(&format!("watch:{}", configuration.id), app.node.id(), LEASE).await;
+            // Two that look at once would each register what is missing. Without Redis the next look does.
+            if matches!(lease, Ok(true)) {
+                look_after(&app, &configuration).await;
+            }
         }
         tokio::select! {
             _ = seen.changed() => sleep(SETTLE).await,

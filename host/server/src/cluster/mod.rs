@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jackfield_store::{Call, Shared, Word, new_id};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -40,7 +41,7 @@ struct Inner {
     id: String,
     shared: Shared,
     /// Who waits for another node's answer.
-    waiting: Mutex<HashMap<String, oneshot::Sender<Result<(), String>>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Result<Value, String>>>>,
 }
 
 /// Why another node did not do something.
@@ -68,8 +69,8 @@ impl Node {
         &self.0.id
     }
 
-    /// Has the call's owner do something.
-    pub(crate) async fn ask(&self, owner: &str, errand: Errand) -> Result<(), NotTold> {
+    /// Has the call's owner do something, or say something.
+    pub(crate) async fn ask(&self, owner: &str, errand: Errand) -> Result<Value, NotTold> {
         let patience = match &errand {
             // The provider is asked first.
             Errand::Transfer { .. } => RUNG,
@@ -104,21 +105,22 @@ impl Node {
         self.0.shared.say(Word { to: to.map(str::to_owned), text }).await.map_err(|error| error.to_string())
     }
 
-    fn answered(&self, id: &str, outcome: Result<(), String>) {
+    fn answered(&self, id: &str, outcome: Result<Value, String>) {
         if let Some(answer) = self.waiting().remove(id) {
             // Whoever asked may have given up.
             answer.send(outcome).ok();
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Result<(), String>>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Result<Value, String>>>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Keeps this host together with the others, for as long as it runs.
 pub async fn keep_together(app: App) {
-    tokio::join!(beat(&app), words::listen(&app), follow(&app), hold(&app), take_over(&app));
+    let clock = crate::clock::keep(&app);
+    tokio::join!(beat(&app), words::listen(&app), follow(&app), hold(&app), take_over(&app), clock);
 }
 
 fn every(period: Duration) -> tokio::time::Interval {

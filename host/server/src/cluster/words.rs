@@ -2,6 +2,7 @@
 
 use jackfield_calls::{Input, TransferInput};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::App;
@@ -12,20 +13,14 @@ use crate::transfers::TransferOrder;
 #[serde(tag = "said", rename_all = "kebab-case")]
 pub(super) enum Said {
     /// Answered by `told`.
-    Ask {
-        id: String,
-        from: String,
-        errand: Errand,
-    },
+    Ask { id: String, from: String, errand: Errand },
     Told {
         id: String,
-        outcome: Result<(), String>,
+        /// What was asked for; null for what was only done.
+        outcome: Result<Value, String>,
     },
     /// To a call's owner of before: another node has it now.
-    Taken {
-        call: String,
-        epoch: i64,
-    },
+    Taken { call: String, epoch: i64 },
 }
 
 /// What one node wants of another, which owns the call.
@@ -38,6 +33,8 @@ pub(crate) enum Errand {
     Transfer { call: String, transfer: String, order: TransferOrder },
     /// This happened to a transfer.
     Transferring { transfer: String, input: TransferInput },
+    /// What becomes of a call's audio?
+    Audio { call: String },
 }
 
 /// Acts on what others say, until the process ends.
@@ -73,10 +70,12 @@ fn act(app: &App, said: Said) {
     }
 }
 
-async fn carry_out(app: &App, errand: Errand) -> Result<(), String> {
-    match errand {
+async fn carry_out(app: &App, errand: Errand) -> Result<Value, String> {
+    let done = match errand {
         Errand::Tell { call, input } => app.calls.tell_here(&call, input).await,
         Errand::Transfer { call, transfer, order } => app.calls.transfer_here(&call, &transfer, order).await,
         Errand::Transferring { transfer, input } => app.calls.transferring_here(&transfer, input),
-    }
+        Errand::Audio { call } => return Ok(app.calls.audio_here(&call).unwrap_or_default()),
+    };
+    done.map(|()| Value::Null)
 }

@@ -18,7 +18,7 @@ use super::provider::Provider;
 use super::registry::{Handle, Order, Registry, Whispers};
 use crate::account::guest_call;
 use crate::call_service::CallProblem;
-use crate::clock::now_ms;
+use crate::clock::{Stopwatch, now_ms};
 use crate::media::{Figures, StreamEnd, StreamNews, figures_shown};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
@@ -57,6 +57,8 @@ struct Actor {
     placed_by: Option<PlaceRequest>,
     handle: Handle,
     began: i64,
+    /// What its machine goes by.
+    watch: Stopwatch,
     inbox: mpsc::UnboundedReceiver<Order>,
     _pin: Pin,
 }
@@ -99,6 +101,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         placed_by: parts.placed_by,
         handle: handle.clone(),
         began: parts.call.created_at,
+        watch: Stopwatch::start(),
         inbox: orders,
         _pin: parts.pin,
     };
@@ -113,7 +116,7 @@ impl Actor {
                 None if self.machine.is_finished() => break,
                 None => self.inbox.recv().await,
                 Some(at) => {
-                    let wait = at.saturating_sub(now()).max(1);
+                    let wait = at.saturating_sub(self.watch.now()).max(1);
                     tokio::select! {
                         order = self.inbox.recv() => order,
                         () = tokio::time::sleep(Duration::from_millis(wait)) => {
@@ -144,7 +147,7 @@ impl Actor {
     }
 
     async fn handle(&mut self, input: Input) -> Result<(), String> {
-        let effects = self.machine.handle(now(), input);
+        let effects = self.machine.handle(self.watch.now(), input);
         self.handle.ending.store(self.machine.is_ending(), Ordering::Release);
         let stored = self.remember(&effects).await;
         if self.lost {
@@ -349,10 +352,6 @@ fn ended_by(end: StreamEnd) -> Ended {
         StreamEnd::Plugin(why) => Ended::Fault(format!("the plugin failed: {why}")),
         StreamEnd::Provider(why) => Ended::Fault(format!("the media stream broke: {why}")),
     }
-}
-
-fn now() -> u64 {
-    u64::try_from(now_ms()).unwrap_or(0)
 }
 
 fn merge(into: &mut CallChange, change: &Change, began: i64) {

@@ -12,6 +12,7 @@ use jackfield_media::Stats;
 use jackfield_plugins::GenerationSummary;
 
 use crate::App;
+use crate::clock::ahead_ms;
 use crate::http::Doors;
 use exposition::Exposition;
 use labels::{DIRECTIONS, HUNDREDS, REASONS, STATUSES, index_of};
@@ -172,6 +173,8 @@ impl Metrics {
         self.render_sockets(&mut page, app);
         render_plugins(&mut page, app);
         page.gauge("jackfield_draining", "1 while no new calls are taken.", u64::from(app.drain.draining()));
+        let off = ahead_ms().unsigned_abs() / 1_000;
+        page.gauge("jackfield_clock_off_seconds", "Between this machine's clock and the database's.", off);
         page.finish()
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Promises: a `state` is good once, for five minutes, and for whoever it was given to; nobody can bind another's account
 //! to themselves; tokens are sealed and leave this folder only as the credential of a request; of many who need a fresh
-//! token at once, one asks for it; a provider that is out of order costs nobody their sign-in.
+//! token at once, on however many nodes, one asks for it; a provider that is out of order costs nobody their sign-in.
 
 mod exchange;
 
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use jackfield_egress::{Egress, Grant};
 use jackfield_plugins::types::{Provider, SignIn as Terms};
-use jackfield_store::{Configuration, Secret, Shared, SignIn, SignInFlow, Store, StoreError};
+use jackfield_store::{Configuration, Secret, Shared, SignIn, SignInFlow, Store, StoreError, new_id};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::now_ms;
 use crate::outbound::grants_of;
@@ -24,6 +25,13 @@ use exchange::{Exchange, Tokens};
 const FLOW: Duration = Duration::from_secs(300);
 /// A token that ends sooner is renewed, while it is still used.
 const EARLY_MS: i64 = 120_000;
+/// Whoever renews does so alone among all nodes for so long; one that dies at it is waited for no longer.
+const ALONE: Duration = Duration::from_secs(30);
+/// What is not renewed by then is given up: longer, and another might be at it.
+const AT_MOST: Duration = Duration::from_secs(25);
+/// How long another node is waited for, and how often it is looked whether it is done.
+const PATIENCE: Duration = Duration::from_secs(12);
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// Sign-ins. Cheap to clone.
 #[derive(Clone)]
@@ -34,7 +42,7 @@ struct Inner {
     shared: Shared,
     egress: Egress,
     redirect: String,
-    /// One renewal at a time for each person.
+    /// One renewal at a time for each person, on this node: those who wait here ask Redis for nothing.
     renewals: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -156,10 +164,34 @@ impl SignIns {
         Ok(known.access)
     }
 
-    /// A bearer in the place of one that is spent. Of many who ask, one goes to the provider.
+    /// A bearer in the place of one that is spent. Of many who ask, on any node, one goes to the provider.
     pub(crate) async fn renew(&self, client: &Client, person: &str, spent: &Secret) -> Result<Secret, NoBearer> {
         let turn = self.turn(&client.configuration.id, person);
         let _turn = turn.lock().await;
+        let (lease, holder) = (lease_of(&client.configuration.id, person), new_id("renewal"));
+        let began = Instant::now();
+        loop {
+            let known = self.known(client, person).await?;
+            if known.access != *spent {
+                return Ok(known.access);
+            }
+            // Without Redis nobody knows who else is at it, and some providers take a token that comes twice for stolen.
+            if self.0.shared.lease(&lease, &holder, ALONE).await.map_err(unavailable)? {
+                break;
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(NoBearer::Unavailable("another node has not yet done so".to_owned()));
+            }
+            sleep(GLANCE).await;
+        }
+        let renewed = timeout(AT_MOST, self.renew_alone(client, person, spent)).await;
+        // It ends by itself as well.
+        self.0.shared.release_lease(&lease, &holder).await.ok();
+        renewed.unwrap_or_else(|_| Err(NoBearer::Unavailable("it took too long".to_owned())))
+    }
+
+    async fn renew_alone(&self, client: &Client, person: &str, spent: &Secret) -> Result<Secret, NoBearer> {
+        // Whoever was alone before may have done it since it was looked at.
         let known = self.known(client, person).await?;
         if known.access != *spent {
             return Ok(known.access);
@@ -214,6 +246,11 @@ impl SignIns {
         renewals.insert(key, Arc::downgrade(&turn));
         turn
     }
+}
+
+/// Says nothing of the person to whoever sees Redis.
+fn lease_of(configuration: &str, person: &str) -> String {
+    format!("sign-in:{}", hex::encode(token::digest(format!("{configuration}/{person}"))))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]

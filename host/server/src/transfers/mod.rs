@@ -91,7 +91,7 @@ impl CallService {
         } else {
             let errand = Errand::Transfer { call: call.id.clone(), transfer: id.clone(), order };
             match self.board.node.ask(&call.owner, errand).await {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(NotTold::Refused(why)) => return Err(refused(why)),
                 Err(NotTold::Silent) => {
                     let why = "the call's node does not answer; GET calls/{id}/transfer tells what came of it";
@@ -147,7 +147,7 @@ impl CallService {
         }
         let errand = Errand::Transferring { transfer: id.clone(), input };
         match self.board.node.ask(&context.node, errand).await {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(NotTold::Refused(why)) => Err(why),
             Err(NotTold::Silent) => Err("the transfer's node does not answer".to_owned()),
         }

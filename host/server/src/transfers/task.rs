@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Context, KEPT, TransferOrder, Transfers};
 use crate::account::guest_call;
 use crate::answering::patiently;
-use crate::call_service::{CallService, unsigned};
-use crate::clock::now_ms;
+use crate::call_service::CallService;
+use crate::clock::Stopwatch;
 use crate::live::provider::{Provider, refusal_of};
 use crate::live::{Handle, Whisper};
 
@@ -26,6 +26,8 @@ struct Task {
     provider: Provider,
     context: Context,
     machine: TransferMachine,
+    /// What the machine goes by.
+    watch: Stopwatch,
     dial: TransferDial,
     /// The hooks of the caller's own call, for providers that ask where it goes next.
     caller_hooks: String,
@@ -54,7 +56,8 @@ pub(super) fn start(service: &CallService, handle: Handle, context: Context, ord
         hooks: service.hooks(&call.provider, &context.transfer_id),
     };
     let ring = u64::from(order.ring_seconds) * 1_000;
-    let (machine, first) = TransferMachine::new(order.mode, unsigned(now_ms()), ring);
+    let watch = Stopwatch::start();
+    let (machine, first) = TransferMachine::new(order.mode, watch.now(), ring);
     let (service, transfers) = (service.clone(), service.transfers.clone());
     let caller_hooks = service.hooks(&call.provider, &call.id);
     let task = Task {
@@ -64,6 +67,7 @@ pub(super) fn start(service: &CallService, handle: Handle, context: Context, ord
         provider,
         context,
         machine,
+        watch,
         dial,
         caller_hooks,
         inbox,
@@ -80,12 +84,12 @@ impl Task {
             let input = match self.machine.next_deadline() {
                 None => self.inbox.recv().await.unwrap_or(TransferInput::CallerEnded),
                 Some(at) => {
-                    let wait = std::time::Duration::from_millis(at.saturating_sub(unsigned(now_ms())).max(1));
+                    let wait = std::time::Duration::from_millis(at.saturating_sub(self.watch.now()).max(1));
                     let heard = tokio::time::timeout(wait, self.inbox.recv()).await;
                     heard.map_or(TransferInput::Tick, |input| input.unwrap_or(TransferInput::CallerEnded))
                 }
             };
-            let effects = self.machine.handle(unsigned(now_ms()), input);
+            let effects = self.machine.handle(self.watch.now(), input);
             self.carry_out(effects).await;
         }
         self.transfers.leave(&self.context.transfer_id);

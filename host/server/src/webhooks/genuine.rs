@@ -12,7 +12,7 @@ use super::Refused;
 use super::redacted::redacted;
 use crate::App;
 use crate::account::account_of;
-use crate::clock::now_for_guests;
+use crate::clock::{now_for_guests, now_ms};
 use crate::rollout::{Leave, Sample, kinds};
 
 /// More accounts than this behind one identity are not tried: each costs a proof.
@@ -301,8 +301,8 @@ fn proven(
     let described = |name: &str| secrets_of(provider).any(|described| described == name);
     let secret = |name: &str| configuration.secrets.get(name).filter(|_| described(name)).map(|secret| secret.expose());
     // Secrets that were replaced prove webhooks until their time is over.
-    let now_ms = i64::try_from(now).unwrap_or(i64::MAX);
-    let live = |(_, until): &&(Secret, i64)| *until > now_ms;
+    let stored_now = now_ms();
+    let live = |(_, until): &&(Secret, i64)| *until > stored_now;
     let older = |name: &str| match configuration.previous.get(name).filter(live).filter(|_| described(name)) {
         Some((secret, _)) => Some(secret.expose()),
         None => secret(name),
@@ -311,7 +311,9 @@ fn proven(
         return Ok(Err("mismatch"));
     }
     let window = app.settings.limits.replay_window();
-    if proof.signed_at.is_some_and(|signed| stale(signed, now, window)) {
+    if let Some(signed) = proof.signed_at.filter(|signed| stale(*signed, now, window)) {
+        let seconds = now.abs_diff(signed) / 1_000;
+        tracing::warn!(seconds, "a webhook was signed at another time: sent again by somebody, or a clock is off");
         return Ok(Err("stale"));
     }
     let replay_key = proof.replay_key.map(|key| format!("{}:{key}", configuration.id));

@@ -22,7 +22,7 @@ struct Tables {
     seen: Mutex<Expiring<String, ()>>,
     flows: Mutex<Expiring<[u8; 32], SignInFlow>>,
     counts: Mutex<HashMap<String, Count>>,
-    transfers: Mutex<Expiring<String, String>>,
+    transfers: Mutex<Transfers>,
     leases: Mutex<Expiring<String, String>>,
     words: broadcast::Sender<Word>,
 }
@@ -38,6 +38,20 @@ impl Default for Tables {
             leases: Mutex::default(),
             words: broadcast::channel(WORDS).0,
         }
+    }
+}
+
+/// Contexts by their ids, and ids by the call.
+#[derive(Debug, Default)]
+struct Transfers {
+    contexts: Expiring<String, String>,
+    of_call: Expiring<String, String>,
+}
+
+impl Transfers {
+    fn put(&mut self, id: &str, call_sid: &str, context: &str, lasting: Duration, now: Instant) {
+        self.of_call.put(call_sid.to_owned(), id.to_owned(), now + lasting, now);
+        self.contexts.put(id.to_owned(), context.to_owned(), now + lasting, now);
     }
 }
 
@@ -72,25 +86,30 @@ impl Count {
     }
 }
 
-/// More entries than this, and the oldest ends go first.
+/// A table has no more entries than this: what comes then has to wait for others to end.
 const MOST: usize = 1_000_000;
+/// A sweep goes through all of a table, which has to wait meanwhile: one that is full is not swept for each that comes.
+const SWEPT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Expiring<K, V> {
     entries: HashMap<K, (Instant, V)>,
     /// Swept when it has grown to twice what the last sweep left.
     sweep_at: usize,
+    swept: Option<Instant>,
 }
 
 impl<K, V> Default for Expiring<K, V> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), sweep_at: 1_024 }
+        Self { entries: HashMap::new(), sweep_at: 1_024, swept: None }
     }
 }
 
 impl<K: Eq + Hash, V> Expiring<K, V> {
     fn put(&mut self, key: K, value: V, until: Instant, now: Instant) {
-        if self.entries.len() >= self.sweep_at {
+        let of_late = self.swept.is_some_and(|at| now.duration_since(at) < SWEPT);
+        if self.entries.len() >= self.sweep_at && !(of_late && self.entries.len() >= MOST) {
+            self.swept = Some(now);
             self.entries.retain(|_, (end, _)| *end > now);
             self.sweep_at = (self.entries.len() * 2).clamp(1_024, MOST);
         }
@@ -197,32 +216,29 @@ impl Memory {
 
     pub(super) fn begin_transfer(&self, id: &str, call_sid: &str, context: &str, lasting: Duration) -> bool {
         let (mut transfers, now) = (lock(&self.0.transfers), Instant::now());
-        let free = !transfers.has(&index(call_sid), now);
+        let free = !transfers.of_call.has(&call_sid.to_owned(), now);
         if free {
-            transfers.put(index(call_sid), id.to_owned(), now + lasting, now);
-            transfers.put(id.to_owned(), context.to_owned(), now + lasting, now);
+            transfers.put(id, call_sid, context, lasting, now);
         }
         free
     }
 
     pub(super) fn put_transfer(&self, id: &str, call_sid: &str, context: &str, lasting: Duration) {
-        let (mut transfers, now) = (lock(&self.0.transfers), Instant::now());
-        transfers.put(index(call_sid), id.to_owned(), now + lasting, now);
-        transfers.put(id.to_owned(), context.to_owned(), now + lasting, now);
+        lock(&self.0.transfers).put(id, call_sid, context, lasting, Instant::now());
     }
 
     pub(super) fn transfer(&self, id: &str) -> Option<String> {
-        lock(&self.0.transfers).get(&id.to_owned(), Instant::now())
+        lock(&self.0.transfers).contexts.get(&id.to_owned(), Instant::now())
     }
 
     pub(super) fn transfer_of_call(&self, call_sid: &str) -> Option<String> {
-        lock(&self.0.transfers).get(&index(call_sid), Instant::now())
+        lock(&self.0.transfers).of_call.get(&call_sid.to_owned(), Instant::now())
     }
 
     pub(super) fn clear_transfer(&self, id: &str, call_sid: &str) {
         let mut transfers = lock(&self.0.transfers);
-        transfers.entries.remove(id);
-        transfers.entries.remove(&index(call_sid));
+        transfers.contexts.entries.remove(id);
+        transfers.of_call.entries.remove(call_sid);
     }
 
     pub(super) fn lease(&self, name: &str, holder: &str, lasting: Duration) -> bool {
@@ -268,11 +284,6 @@ impl Memory {
     }
 }
 
-/// No transfer's id looks like it.
-fn index(call_sid: &str) -> String {
-    format!("call {call_sid}")
-}
-
 fn lock<T>(table: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -300,5 +311,19 @@ mod tests {
             shared.first_seen_at(&index.to_string(), Duration::from_secs(1), now + Duration::from_secs(index));
         }
         assert!(lock(&shared.0.seen).entries.len() <= 2_048);
+    }
+
+    #[test]
+    fn a_full_table_is_not_swept_for_each_that_comes() {
+        let (mut table, now) = (Expiring::default(), Instant::now());
+        for key in 0..MOST {
+            table.put(key, (), now + MINUTE, now);
+        }
+        table.put(MOST, (), now + MINUTE, now);
+        assert_eq!((table.has(&MOST, now), table.swept), (false, Some(now)));
+        table.put(MOST, (), now + MINUTE, now + SWEPT / 2);
+        assert_eq!((table.entries.len(), table.swept), (MOST, Some(now)));
+        table.put(MOST, (), now + MINUTE * 2, now + MINUTE);
+        assert_eq!((table.has(&MOST, now), table.entries.len()), (true, 1));
     }
 }

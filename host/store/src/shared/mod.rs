@@ -6,6 +6,7 @@
 
 mod memory;
 mod redis;
+mod sentinel;
 
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ macro_rules! either {
 }
 
 impl Shared {
-    /// In Redis: `redis://` or `rediss://`. `node` is this process's name among the others.
+    /// In Redis: `redis://` or `rediss://`, or `redis+sentinel://` or `rediss+sentinel://` of one that Sentinels watch. `node` is this process's name among the others.
     ///
     /// # Errors
     /// When it cannot be reached, or the URL is none.

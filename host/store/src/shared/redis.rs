@@ -4,26 +4,87 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use redis::{AsyncCommands, ExistenceCheck, FromRedisValue, Script, SetExpiry, SetOptions};
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, PubSub};
+use redis::{
+    AsyncCommands, Cmd, ExistenceCheck, FromRedisValue, Pipeline, RedisFuture, Script, SetExpiry, SetOptions, Value,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+use super::sentinel::Watched;
 use super::{Admission, CallLimit, MediaGrant, SignInFlow, Word};
 use crate::error::StoreError;
 use crate::secret::Secret;
 
 /// Whoever waits for an answer waits no longer.
-const ANSWER: Duration = Duration::from_secs(1);
+pub(super) const ANSWER: Duration = Duration::from_secs(1);
 const WORDS: usize = 1_024;
 /// Before the way to hear others is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 const TO_ALL: &str = "jackfield:all";
+
+/// How commands get there.
+#[derive(Clone)]
+enum Way {
+    One(ConnectionManager),
+    Watched(Watched),
+}
+
+impl ConnectionLike for Way {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(connection) => connection.req_packed_command(command),
+            Self::Watched(watched) => watched.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(connection) => connection.req_packed_commands(commands, offset, count),
+            Self::Watched(watched) => watched.req_packed_commands(commands, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(connection) => connection.get_db(),
+            Self::Watched(watched) => watched.get_db(),
+        }
+    }
+}
+
+/// Where others are heard: one Redis, or the master of the moment.
+enum Ear {
+    One(Box<redis::Client>),
+    Watched(Watched),
+}
+
+impl Ear {
+    async fn client(&mut self) -> redis::RedisResult<redis::Client> {
+        match self {
+            Self::One(client) => Ok(client.as_ref().clone()),
+            Self::Watched(watched) => watched.client().await,
+        }
+    }
+
+    /// Waits until it is to be listened elsewhere: a master that is lost may leave its connections open.
+    async fn changed(&mut self) {
+        match self {
+            Self::One(_) => std::future::pending().await,
+            Self::Watched(watched) => watched.changed().await,
+        }
+    }
+}
 
 /// One Redis. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Redis {
-    connection: ConnectionManager,
+    connection: Way,
     words: broadcast::Sender<Word>,
 }
 
@@ -138,14 +199,20 @@ macro_rules! script {
 
 impl Redis {
     pub(super) async fn open(url: &str, node: &str) -> Result<Self, StoreError> {
-        let client = redis::Client::open(url).map_err(failed)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(ANSWER))
-            .set_connection_timeout(Some(ANSWER))
-            .set_number_of_retries(1);
-        let connection = client.get_connection_manager_with_config(config).await.map_err(failed)?;
+        let (connection, ear) = if super::sentinel::is_url(url) {
+            let watched = Watched::open(url).await?;
+            (Way::Watched(watched.clone()), Ear::Watched(watched))
+        } else {
+            let client = redis::Client::open(url).map_err(failed)?;
+            let config = ConnectionManagerConfig::new()
+                .set_response_timeout(Some(ANSWER))
+                .set_connection_timeout(Some(ANSWER))
+                .set_number_of_retries(1);
+            let connection = client.get_connection_manager_with_config(config).await.map_err(failed)?;
+            (Way::One(connection), Ear::One(Box::new(client)))
+        };
         let (words, _) = broadcast::channel(WORDS);
-        tokio::spawn(hear(client, node.to_owned(), words.clone()));
+        tokio::spawn(hear(ear, node.to_owned(), words.clone()));
         let redis = Self { connection, words };
         redis.ping().await?;
         Ok(redis)
@@ -376,13 +443,18 @@ impl Redis {
 }
 
 /// Passes on what is said to all and to this node, over and over again, until the process ends.
-async fn hear(client: redis::Client, node: String, words: broadcast::Sender<Word>) {
+async fn hear(mut ear: Ear, node: String, words: broadcast::Sender<Word>) {
     let own = channel(Some(&node));
     loop {
-        match subscribed(&client, &own).await {
+        match subscribed(&mut ear, &own).await {
             Ok(mut said) => {
                 let mut said = said.on_message();
-                while let Some(message) = said.next().await {
+                loop {
+                    let message = tokio::select! {
+                        message = said.next() => message,
+                        () = ear.changed() => None,
+                    };
+                    let Some(message) = message else { break };
                     let to = (message.get_channel_name() == own).then(|| node.clone());
                     let text = message.get_payload().unwrap_or_default();
                     // Nobody may be listening.
@@ -395,7 +467,8 @@ async fn hear(client: redis::Client, node: String, words: broadcast::Sender<Word
     }
 }
 
-async fn subscribed(client: &redis::Client, own: &str) -> redis::RedisResult<PubSub> {
+async fn subscribed(ear: &mut Ear, own: &str) -> redis::RedisResult<PubSub> {
+    let client = ear.client().await?;
     let connecting = tokio::time::timeout(ANSWER * 2, client.get_async_pubsub()).await;
     let mut said =
         connecting.map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
