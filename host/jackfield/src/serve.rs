@@ -107,6 +107,7 @@ async fn serve(settings: &Settings, guests: Handle) -> Result<Ending, String> {
     tokio::spawn(jackfield_server::keep_together(app.clone()));
     tokio::spawn(jackfield_server::keep_bills(app.clone()));
     tokio::spawn(jackfield_server::keep_backlog(app.clone()));
+    tokio::spawn(jackfield_server::keep_young(app.clone()));
     tokio::spawn(jackfield_server::forget_old_calls(app.clone(), settings.retention.call_days));
     tokio::spawn(jackfield_server::keep_transfers(app.clone()));
     app.guests.spawn(jackfield_server::keep_sockets(app.clone()));

@@ -1,7 +1,8 @@
 //! One loaded build of a plugin, named by the SHA-256 of its bytes, and by its grants where an operator gave it some.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -45,6 +46,8 @@ pub struct Generation {
     pub(crate) limits: GuestLimits,
     counters: Counters,
     calls: AtomicUsize,
+    /// Since when new calls begin on another one, if they once began on this.
+    left: Mutex<Option<Instant>>,
     turns: Turns,
     recorder: ArcSwapOption<Recorder>,
 }
@@ -226,6 +229,7 @@ impl Generation {
             limits,
             counters,
             calls,
+            left: Mutex::default(),
             turns,
             recorder: ArcSwapOption::empty(),
         }
@@ -305,6 +309,16 @@ impl Generation {
     /// Calls that hold this generation now.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// New calls begin on it from now on, or on another one.
+    pub(crate) fn serves(&self, serves: bool) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = (!serves).then(Instant::now);
+    }
+
+    /// For how long new calls have begun on another one; none while they begin on it, or if they never did.
+    pub(crate) fn left_for(&self) -> Option<Duration> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).map(|left| left.elapsed())
     }
 
     /// What went wrong in its guests so far.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use wasmtime::Engine;
@@ -263,7 +263,7 @@ impl PluginHost {
         let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = slot.previous().ok_or_else(|| RollbackError::NoPrevious(name.to_owned()))?;
         let digest = previous.digest().to_owned();
-        slot.current.store(Some(previous));
+        slot.point_to(previous);
         Ok(digest)
     }
 
@@ -272,7 +272,7 @@ impl PluginHost {
         let slot = self.slot(&generation.describe().name);
         let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = slot.remember(Arc::clone(generation));
-        slot.current.store(Some(generation));
+        slot.point_to(generation);
         let spare = slot.forget(self.0.limits.generations);
         // Unmapping code takes its time; nobody should wait for it.
         std::thread::spawn(move || drop(spare));
@@ -283,7 +283,7 @@ impl PluginHost {
         let slots = self.0.slots.load();
         let (Some(slot), Some(known)) = (slots.get(name), self.generation(name, digest)) else { return false };
         let _one_at_a_time = self.0.promoting.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.current.store(Some(known));
+        slot.point_to(known);
         true
     }
 
@@ -330,6 +330,16 @@ impl PluginHost {
         history.iter().find(|generation| generation.digest() == digest).cloned()
     }
 
+    /// Plugin and name of each generation that calls still use so long after new ones began on another.
+    pub fn outdated(&self, after: Duration) -> Vec<(String, String)> {
+        let slots = self.0.slots.load();
+        let histories = slots.values().map(|slot| slot.history.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let outdated =
+            |known: &Arc<Generation>| known.calls() > 0 && known.left_for().is_some_and(|left| left >= after);
+        let found = histories.flatten().filter(outdated);
+        found.map(|known| (known.describe().name.clone(), known.digest().to_owned())).collect()
+    }
+
     /// Puts a checked generation at a call's disposal without making it current.
     pub fn retain(&self, candidate: Candidate) -> Arc<Generation> {
         let slot = self.slot(&candidate.generation.describe().name);
@@ -364,6 +374,15 @@ impl Slot {
         generation.record(self.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone());
         history.push(Arc::clone(&generation));
         generation
+    }
+
+    /// New calls begin on it from now on.
+    fn point_to(&self, generation: Arc<Generation>) {
+        if let Some(before) = self.current.load_full() {
+            before.serves(false);
+        }
+        generation.serves(true);
+        self.current.store(Some(generation));
     }
 
     fn previous(&self) -> Option<Arc<Generation>> {

@@ -201,9 +201,17 @@ impl CallService {
 
     /// Ids of calls that began on another build of this plugin, on any host.
     pub(crate) async fn on_other_builds(&self, plugin: &str, digest: &str) -> Result<Vec<String>, CallProblem> {
+        self.live_where(|call| call.provider == plugin && call.generation != digest).await
+    }
+
+    /// Ids of calls that began on this build.
+    pub(crate) async fn on_build(&self, plugin: &str, digest: &str) -> Result<Vec<String>, CallProblem> {
+        self.live_where(|call| call.provider == plugin && call.generation == digest).await
+    }
+
+    async fn live_where(&self, wanted: impl Fn(&Call) -> bool) -> Result<Vec<String>, CallProblem> {
         let live = self.board.store.unfinished_calls().await?;
-        let others = live.into_iter().filter(|call| call.provider == plugin && call.generation != digest);
-        Ok(others.map(|call| call.id).collect())
+        Ok(live.into_iter().filter(wanted).map(|call| call.id).collect())
     }
 
     /// Ends calls, a few at a time, on whichever host they are. Returns how many were told.

@@ -52,7 +52,7 @@ pub use media::{MediaPool, keep_recordings};
 pub use metrics::Metrics;
 pub use placing::PlaceOrder;
 pub use retention::forget_old_calls;
-pub use rollout::{Begun, Origin, Plan, Rollout, RolloutError, watch};
+pub use rollout::{Begun, Origin, Plan, Rollout, RolloutError, keep_young, watch};
 pub use settings::{DrainSettings, Limits, MediaSettings, RolloutSettings, ServerSettings, SocketSettings};
 pub use sockets::keep_sockets;
 pub use transfers::{TransferOrder, keep_transfers};

@@ -112,6 +112,8 @@ pub struct RolloutSettings {
     pub bake_refused_percent: u64,
     /// By how much longer a webhook may take than with the build before; 0 for any.
     pub bake_slower_percent: u64,
+    /// Calls are ended so long after their build left service; 0 for never.
+    pub drain_after_seconds: u64,
 }
 
 /// Event sockets.

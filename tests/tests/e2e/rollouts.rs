@@ -7,7 +7,7 @@ use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 use jackfield_tests::place;
 use serde_json::{Value, json};
 
-use crate::world::{World, frames, speak_and_hear};
+use crate::world::{World, ended, frames, speak_and_hear};
 
 async fn quick() -> World {
     World::with(|options| options.with_settings("[rollout]\nbake_seconds = 2\n")).await
@@ -373,4 +373,26 @@ async fn a_build_that_failed_a_trial_begins_its_next_one_anew() {
     post(&world, &url, &"y".repeat(9_000)).await;
     let ended = stands(&world, "made", "aborted").await;
     assert_eq!(ended["figures"]["shadow"]["faults"], 1, "{ended:#}");
+}
+
+#[tokio::test]
+async fn a_call_on_a_build_that_is_out_of_service_for_too_long_is_ended_and_others_are_not() {
+    let world = World::with(|options| options.with_settings("[rollout]\ndrain_after_seconds = 3\n")).await;
+    let old = world.generation().await;
+    let (early, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.api.put_plugin("twilio", place::plugin("twilio-next").unwrap()).await.unwrap().expect(200).unwrap();
+    let (late, mut other) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    stream.until("the end of the stream", |heard| heard.closed.is_some()).await.unwrap();
+    let over = world.call_when(&early, "the end", ended).await;
+    assert_eq!(over["generation"], old.as_str());
+    assert_eq!(world.metric("jackfield_calls_drained_total").await, 1.0);
+    speak_and_hear(&mut other, &frames(5)).await;
+    assert!(!ended(&world.api.call_of(&late.sid).await.unwrap()));
+    // The other way about: what serves is never too old.
+    world.api.post("plugins/twilio/rollback", &json!({})).await.unwrap().expect(200).unwrap();
+    let (_, mut third) = world.call_in().await;
+    other.until("the end of the other stream", |heard| heard.closed.is_some()).await.unwrap();
+    speak_and_hear(&mut third, &frames(5)).await;
 }

@@ -13,6 +13,7 @@ use super::page::whole;
 use super::{Caller, Kind, Problem};
 use crate::App;
 use crate::http::read_within;
+use crate::metrics::DrainedBy;
 use crate::rollout::{Begun, Origin, Plan, RolloutError};
 
 type Answer = Result<axum::Json<Value>, Problem>;
@@ -216,6 +217,7 @@ pub(crate) async fn drain(State(app): State<App>, Path(name): Path<String>, RawQ
     let left = calls.len();
     let ended = if force { app.calls.hang_up_these(calls).await } else { 0 };
     if ended > 0 {
+        app.metrics.drained(DrainedBy::Force, ended);
         tracing::info!(plugin = name, ended, "calls on earlier builds were ended");
     }
     Ok(axum::Json(json!({ "plugin": name, "digest": plugin.digest, "calls": left, "ended": ended })))

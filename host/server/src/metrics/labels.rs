@@ -50,6 +50,26 @@ impl SocketMessage {
     }
 }
 
+/// Why calls on an earlier build of a plugin were told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DrainedBy {
+    /// An operator would not wait.
+    Force,
+    /// Their build was out of service for as long as the settings allow.
+    Age,
+}
+
+impl DrainedBy {
+    pub(super) const ALL: [Self; 2] = [Self::Force, Self::Age];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Force => "force",
+            Self::Age => "age",
+        }
+    }
+}
+
 /// What kind of route a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {

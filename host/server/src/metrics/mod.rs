@@ -17,7 +17,7 @@ use crate::http::Doors;
 use exposition::Exposition;
 use labels::{DIRECTIONS, HUNDREDS, REASONS, STATUSES, index_of};
 
-pub(crate) use labels::{Class, SocketMessage, WebhookOutcome};
+pub(crate) use labels::{Class, DrainedBy, SocketMessage, WebhookOutcome};
 
 /// Upper bounds of the answer times that are told apart, in microseconds.
 const BOUNDS: [u64; 8] = [500, 1_000, 5_000, 20_000, 100_000, 500_000, 1_000_000, 4_000_000];
@@ -42,6 +42,7 @@ struct Counters {
     ended: [AtomicU64; STATUSES.len()],
     streams: Streams,
     socket_messages: [AtomicU64; SocketMessage::ALL.len()],
+    drained: [AtomicU64; DrainedBy::ALL.len()],
 }
 
 /// How long webhooks waited for their answers.
@@ -125,6 +126,13 @@ impl Metrics {
     /// A call came up.
     pub(crate) fn call_began(&self, direction: &str) {
         add(&self.0.began, index_of(&DIRECTIONS, direction));
+    }
+
+    /// Calls on earlier builds were told to end.
+    pub(crate) fn drained(&self, by: DrainedBy, calls: usize) {
+        if let Some(counter) = self.0.drained.get(by as usize) {
+            counter.fetch_add(count(calls), Ordering::Relaxed);
+        }
     }
 
     /// A call is over.
@@ -231,6 +239,10 @@ impl Metrics {
         page.counter("jackfield_event_messages_total", "Messages on event sockets by what became of them.");
         for (outcome, counter) in SocketMessage::ALL.iter().zip(&self.0.socket_messages) {
             page.sample(&[("outcome", outcome.as_str())], read(counter));
+        }
+        page.counter("jackfield_calls_drained_total", "Calls on earlier builds that were told to end, and why.");
+        for (by, counter) in DrainedBy::ALL.iter().zip(&self.0.drained) {
+            page.sample(&[("by", by.as_str())], read(counter));
         }
     }
 

@@ -107,8 +107,13 @@ pub(super) async fn watch(
 mod tests {
     use super::*;
 
-    const SETTINGS: RolloutSettings =
-        RolloutSettings { bake_seconds: 300, bake_faults: 5, bake_refused_percent: 50, bake_slower_percent: 200 };
+    const SETTINGS: RolloutSettings = RolloutSettings {
+        bake_seconds: 300,
+        bake_faults: 5,
+        bake_refused_percent: 50,
+        bake_slower_percent: 200,
+        drain_after_seconds: 0,
+    };
 
     #[test]
     fn a_build_that_does_worse_than_the_one_before_goes_back() {

@@ -3,6 +3,7 @@
 //! A generation is in the database before it serves, so that a `kill -9` at any point comes back on the last good one. What
 //! comes before promotion touches nothing that serves; what comes after it can be taken back by a pointer.
 
+mod age;
 mod bake;
 mod breaker;
 mod folder;
@@ -27,6 +28,7 @@ pub(crate) use trial::{Sample, kinds};
 use crate::clock::{now_for_guests, now_ms};
 use crate::settings::RolloutSettings;
 
+pub use age::keep_young;
 pub use folder::watch;
 
 /// Where the plugins in the binary come from.

@@ -62,7 +62,7 @@ pub(super) async fn again(
     let (mut call, configuration) = known(app, &build.describe().name, call).await?;
     let mut genuine = genuine::prove_as_of(app, build, configuration, request, came_at).await?;
     let outcome = match genuine.read(app, hook).await {
-        Ok(events) => told(app, &genuine, events, &mut call).await.map(drop),
+        Ok(events) => told(app, &mut genuine, events, &mut call).await.map(drop),
         Err(refused) => Err(refused),
     };
     if outcome.is_err() {
@@ -91,7 +91,7 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
 }
 
 /// Passes on what happened. Says whether the provider asks how to go on with the call.
-async fn told(app: &App, genuine: &Genuine, events: Vec<Event>, call: &mut Call) -> Result<bool, Refused> {
+async fn told(app: &App, genuine: &mut Genuine, events: Vec<Event>, call: &mut Call) -> Result<bool, Refused> {
     let mut asks = false;
     for event in events {
         let named = match &event {
@@ -104,11 +104,10 @@ async fn told(app: &App, genuine: &Genuine, events: Vec<Event>, call: &mut Call)
         };
         about(app, call, named).await?;
         match event {
-            Event::Status(update) if !genuine.repeated => {
-                app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?;
-            }
-            Event::Proceed(_) if !genuine.repeated => app.sockets().happened(app, &genuine.configuration, event),
             Event::Instructions(_) => asks = true,
+            Event::Status(_) | Event::Proceed(_) if genuine.is_repeated(app).await? => {}
+            Event::Status(update) => app.calls.reported(&call.id, update).await.map_err(Refused::Unavailable)?,
+            Event::Proceed(_) => app.sockets().happened(app, &genuine.configuration, event),
             _ => {}
         }
     }

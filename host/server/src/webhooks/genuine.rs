@@ -26,8 +26,8 @@ pub(crate) struct Genuine {
     pub(crate) directory: Arc<Directory>,
     request: Request,
     replay_key: Option<String>,
-    /// The same message was processed before.
-    pub(crate) repeated: bool,
+    /// Was the same message processed before? Unknown until somebody asks: a call that comes in is known by its own name.
+    repeated: Option<bool>,
     /// The request's, for what is remembered of inputs that break a plugin.
     input: [u8; 32],
     /// Unix milliseconds of its proof.
@@ -72,7 +72,7 @@ pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Re
             match proven(app, &mut guest, &configuration, &request, now_for_guests())? {
                 Ok(held) => {
                     drop(turn);
-                    return genuine(app, guest, held, configuration, directory, request, input).await;
+                    return Ok(genuine(guest, held, configuration, directory, request, input));
                 }
                 Err(why) => reason = why,
             }
@@ -110,7 +110,7 @@ pub(super) async fn prove_as_of(
     match outcome {
         Ok((guest, Ok(held))) => {
             let directory = app.store.directory();
-            Ok(genuine(app, guest, held, configuration, directory, request, input).await?)
+            Ok(genuine(guest, held, configuration, directory, request, input))
         }
         Ok((_, Err(why))) => {
             generation.refused();
@@ -148,6 +148,19 @@ impl Genuine {
         self.proved_at
     }
 
+    /// Was the same message processed before?
+    pub(super) async fn is_repeated(&mut self, app: &App) -> Result<bool, Refused> {
+        let key = match (self.repeated, &self.replay_key) {
+            (Some(known), _) => return Ok(known),
+            (None, None) => return Ok(false),
+            (None, Some(key)) => key,
+        };
+        let first = app.shared.first_seen(key, app.settings.limits.replay_memory()).await;
+        let repeated = !first.map_err(|error| Refused::Unavailable(error.to_string()))?;
+        self.repeated = Some(repeated);
+        Ok(repeated)
+    }
+
     /// What it says.
     pub(crate) async fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
         let generation = Arc::clone(self.guest.generation());
@@ -161,14 +174,12 @@ impl Genuine {
                 let generation = self.guest.generation();
                 app.rollout.breaker().did_well(generation.digest());
                 generation.answered(u64::try_from(self.spent.as_micros()).unwrap_or(u64::MAX));
-                if !self.repeated {
-                    app.rollout.saw(generation, hook, || Sample {
-                        account: self.account.clone(),
-                        request: self.request.clone(),
-                        hook: hook.to_owned(),
-                        at: self.proved_at,
-                    });
-                }
+                app.rollout.saw(generation, hook, || Sample {
+                    account: self.account.clone(),
+                    request: self.request.clone(),
+                    hook: hook.to_owned(),
+                    at: self.proved_at,
+                });
                 tracing::trace!(hook, events = kinds(&events), "a webhook was read");
                 Ok(events)
             }
@@ -205,7 +216,7 @@ impl Genuine {
 
     /// Lets the sender's next try count as the first: this one came to nothing.
     pub(crate) async fn forget(&self, app: &App) {
-        if let Some(key) = &self.replay_key {
+        if let (Some(key), Some(false)) = (&self.replay_key, self.repeated) {
             app.shared.forget(key).await.ok();
         }
     }
@@ -324,24 +335,18 @@ fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
     u128::from(now.abs_diff(signed_at)) > window.as_millis()
 }
 
-async fn genuine(
-    app: &App,
+fn genuine(
     guest: WebhookGuest,
     held: Held,
     configuration: Arc<Configuration>,
     directory: Arc<Directory>,
     request: Request,
     input: [u8; 32],
-) -> Result<Genuine, Refused> {
+) -> Genuine {
     let Held { account, replay_key, at: proved_at, spent } = held;
-    let repeated = match &replay_key {
-        None => false,
-        Some(key) => {
-            let first = app.shared.first_seen(key, app.settings.limits.replay_memory()).await;
-            !first.map_err(|error| Refused::Unavailable(error.to_string()))?
-        }
-    };
-    Ok(Genuine { guest, account, configuration, directory, request, replay_key, repeated, input, proved_at, spent })
+    // Without a key there is nothing to know it by.
+    let repeated = replay_key.is_none().then_some(false);
+    Genuine { guest, account, configuration, directory, request, replay_key, repeated, input, proved_at, spent }
 }
 
 /// A fault as an operator reads it; what the provider sent is not repeated.

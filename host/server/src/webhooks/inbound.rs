@@ -88,9 +88,10 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
         match event {
             Event::Incoming(incoming) if answer.is_none() => answer = Some(admit(app, genuine, incoming).await?),
             Event::Status(update) => report(app, genuine, update).await?,
-            Event::Proceed(_) if !genuine.repeated => app.sockets().happened(app, &genuine.configuration, event),
-            Event::Message(notice) if !genuine.repeated => bot::wrote(app, &genuine.configuration, notice),
-            Event::Desk(event) if !genuine.repeated => bot::happened(app, &genuine.configuration, event),
+            Event::Proceed(_) | Event::Message(_) | Event::Desk(_) if genuine.is_repeated(app).await? => {}
+            Event::Proceed(_) => app.sockets().happened(app, &genuine.configuration, event),
+            Event::Message(notice) => bot::wrote(app, &genuine.configuration, notice),
+            Event::Desk(event) => bot::happened(app, &genuine.configuration, event),
             _ => {}
         }
     }
