@@ -53,6 +53,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "jackfield-vectors",
             "jackfield-component",
             "jackfield-hostile",
+            "jackfield-store",
             "plugin-twilio",
             "plugin-plivo",
             "plugin-vobiz",
