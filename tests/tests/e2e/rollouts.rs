@@ -304,7 +304,7 @@ async fn an_operator_loads_and_drains_at_the_command_line() {
     assert!(code == Some(0) && said.contains("calls on earlier builds: 1; told to end: 0"), "{said}");
     let (code, said) = operator(&world, &["drain", "twilio", "--force"]).await;
     assert!(code == Some(0) && said.contains("told to end: 1"), "{said}");
-    world.call_when(&leg, "the end", crate::world::ended).await;
+    world.call_when(&leg, "the end", ended).await;
     let (code, said) = operator(&world, &["drain", "nobody"]).await;
     assert!(code != Some(0) && said.contains("404"), "{said}");
 }
