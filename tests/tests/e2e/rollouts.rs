@@ -266,7 +266,7 @@ async fn calls_on_earlier_builds_are_counted_and_ended_only_by_force() {
     assert_eq!((&counted["calls"], &counted["ended"]), (&json!(1), &json!(0)));
     speak_and_hear(&mut stream, &frames(5)).await;
     assert_eq!(drain("?force=true").await["ended"], 1);
-    let call = world.call_when(&old, "the end", crate::world::ended).await;
+    let call = world.call_when(&old, "the end", ended).await;
     assert_eq!(call["end_reason"], "operator", "{call:#}");
     speak_and_hear(&mut other, &frames(5)).await;
     assert!(world.api.call_of(&new.sid).await.unwrap()["ended_at"].is_null());
