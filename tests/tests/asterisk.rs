@@ -81,9 +81,13 @@ impl Pbx {
 
     /// What became of a call's audio.
     async fn audio(&self, id: &str) -> Value {
-        let call = self.api.call(id).await.unwrap();
-        let events = call["events"].as_array().unwrap();
-        events.iter().find(|event| event["kind"] == "audio").unwrap()["data"].clone()
+        until(&format!("the audio of {id} to be told"), async || {
+            let call = self.api.call(id).await.unwrap();
+            let events = call["events"].as_array().unwrap();
+            // The stream may end after the call.
+            events.iter().find(|event| event["kind"] == "audio").map(|event| event["data"].clone())
+        })
+        .await
     }
 
     /// Nothing of any call is left in Asterisk.
