@@ -104,6 +104,19 @@ async fn traps_deep_recursion_and_growth_end_one_request_only() {
 }
 
 #[tokio::test]
+async fn guests_that_are_alive_are_counted() {
+    let host = host();
+    serve(&host, &Hostile::harmless("counted")).await;
+    let generation = host.current("counted").unwrap();
+    let (media, webhook) = (generation.media().unwrap(), generation.webhooks().unwrap());
+    assert_eq!(generation.counts().guests, 2);
+    drop(webhook);
+    assert_eq!((generation.counts().guests, host.list()[0].generations[0].instances), (1, 1));
+    drop(media);
+    assert_eq!(generation.counts().guests, 0);
+}
+
+#[tokio::test]
 async fn a_grant_bounds_the_guests_of_its_generation_and_no_others() {
     let (host, plugin) = (host(), Hostile::new("g", Export::Read, Misdeed::Grow));
     let mut most = Vec::new();

@@ -19,7 +19,7 @@ use crate::contract::Surface;
 use crate::fault::GuestError;
 use crate::grants::PluginGrants;
 use crate::guest::{self, CallsGuest, ChatGuest, DeskGuest, MediaGuest, NO_WAY_OUT, SocketGuest, WebhookGuest};
-use crate::limits::{GuestLimits, GuestState};
+use crate::limits::{Alive, GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::trace::{Exchange, Recorder, Tape};
 use crate::turns::{Turn, Turns};
@@ -46,6 +46,8 @@ pub struct Generation {
     pub(crate) limits: GuestLimits,
     counters: Counters,
     calls: AtomicUsize,
+    /// That are alive now.
+    guests: Arc<AtomicUsize>,
     /// Since when new calls begin on another one, if they once began on this.
     left: Mutex<Option<Instant>>,
     turns: Turns,
@@ -106,6 +108,8 @@ pub struct GuestCounts {
     pub turned_away: u64,
     /// Bytes of memory that a guest had at most.
     pub memory: usize,
+    /// Guests that are alive now: one for each webhook that is looked at, each order, and each media stream.
+    pub guests: usize,
 }
 
 /// A copy of the counters.
@@ -229,6 +233,7 @@ impl Generation {
             limits,
             counters,
             calls,
+            guests: Arc::default(),
             left: Mutex::default(),
             turns,
             recorder: ArcSwapOption::empty(),
@@ -342,6 +347,7 @@ impl Generation {
             waiting: self.turns.waiting(),
             turned_away: self.turns.turned_away(),
             memory: memory.load(Ordering::Relaxed),
+            guests: self.guests.load(Ordering::Relaxed),
         }
     }
 
@@ -390,9 +396,7 @@ impl Generation {
 
     /// `manifest.check` in a fresh store.
     pub fn check(&self, account: &Account) -> Result<Vec<FieldProblem>, GuestError> {
-        let mut store =
-            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
-        guest::arm(&mut store, true);
+        let mut store = self.store(self.limits.webhook_cpu);
         let result = self
             .capabilities
             .describes
@@ -409,9 +413,7 @@ impl Generation {
     /// A fresh guest for one webhook.
     pub fn webhooks(self: &Arc<Self>) -> Result<WebhookGuest, GuestError> {
         let pre = self.capabilities.webhooks.as_ref().ok_or(GuestError::Absent("webhooks"))?;
-        let mut store =
-            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
-        guest::arm(&mut store, true);
+        let mut store = self.store(self.limits.webhook_cpu);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("webhooks", &error))?;
         let tape = self.tape("webhooks");
         Ok(WebhookGuest::new(Arc::clone(self), store, exports, tape))
@@ -420,9 +422,7 @@ impl Generation {
     /// A guest for one media stream.
     pub fn media(self: &Arc<Self>) -> Result<MediaGuest, GuestError> {
         let pre = self.capabilities.media.as_ref().ok_or(GuestError::Absent("media"))?;
-        let mut store =
-            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.media_cpu, None));
-        guest::arm(&mut store, true);
+        let mut store = self.store(self.limits.media_cpu);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("media", &error))?;
         let tape = self.tape("media");
         Ok(MediaGuest::new(Arc::clone(self), store, exports, tape))
@@ -431,9 +431,7 @@ impl Generation {
     /// A guest for the messages of an event stream.
     pub fn socket(self: &Arc<Self>) -> Result<SocketGuest, GuestError> {
         let pre = self.capabilities.socket.as_ref().ok_or(GuestError::Absent("socket"))?;
-        let mut store =
-            guest::store(&self.engine, &self.limits, GuestState::new(&self.limits, self.limits.webhook_cpu, None));
-        guest::arm(&mut store, true);
+        let mut store = self.store(self.limits.webhook_cpu);
         let exports = pre.instantiate(&mut store).map_err(|error| self.no_instance("socket", &error))?;
         let tape = self.tape("socket");
         Ok(SocketGuest::new(Arc::clone(self), store, exports, tape))
@@ -472,10 +470,22 @@ impl Generation {
 
     /// A store that has a way out.
     fn store_with(&self, outbound: Box<dyn Outbound>) -> Store<GuestState> {
-        let state = GuestState::new(&self.limits, self.limits.webhook_cpu, Some(outbound));
-        let mut store = guest::store(&self.engine, &self.limits, state);
+        let mut store = self.unarmed(self.limits.webhook_cpu, Some(outbound));
         guest::arm(&mut store, false);
         store
+    }
+
+    /// A store that has none, and so much CPU time for each call.
+    fn store(&self, cpu: Duration) -> Store<GuestState> {
+        let mut store = self.unarmed(cpu, None);
+        guest::arm(&mut store, true);
+        store
+    }
+
+    fn unarmed(&self, cpu: Duration, outbound: Option<Box<dyn Outbound>>) -> Store<GuestState> {
+        let mut state = GuestState::new(&self.limits, cpu, outbound);
+        state.alive = Some(Alive::among(&self.guests));
+        guest::store(&self.engine, &self.limits, state)
     }
 
     /// Has its guests recorded from now on, or no longer.

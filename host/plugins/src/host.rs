@@ -120,6 +120,8 @@ pub struct GenerationSummary {
     pub turned_away: u64,
     /// Bytes of memory that a guest had at most.
     pub memory_bytes: usize,
+    /// Guests that are alive now: one for each webhook that is looked at, each order, and each media stream.
+    pub instances: usize,
 }
 
 impl PluginHost {
@@ -431,7 +433,7 @@ impl Slot {
 
 fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
     let GuestFaults { traps, deadlines, bad_results } = generation.faults();
-    let GuestCounts { webhooks, refused, micros, waiting, turned_away, memory } = generation.counts();
+    let GuestCounts { webhooks, refused, micros, waiting, turned_away, memory, guests } = generation.counts();
     GenerationSummary {
         digest: generation.digest().to_owned(),
         version: generation.describe().version.clone(),
@@ -451,6 +453,7 @@ fn summary_of(generation: &Generation, current: bool) -> GenerationSummary {
         waiting,
         turned_away,
         memory_bytes: memory,
+        instances: guests,
     }
 }
 

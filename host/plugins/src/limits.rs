@@ -1,6 +1,7 @@
 //! What a guest may use. Each figure is a setting.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -77,6 +78,24 @@ pub(crate) struct GuestState {
     pub(crate) exchanges: Option<Vec<Exchange>>,
     /// Of the second tier alone. Never locked: what is in there may not be shared, and a lock says that it is not.
     pub(crate) wasi: Option<Box<Mutex<Denied>>>,
+    /// While it is there, the guest counts among those of its generation.
+    pub(crate) alive: Option<Alive>,
+}
+
+/// One of so many guests.
+pub(crate) struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub(crate) fn among(guests: &Arc<AtomicUsize>) -> Self {
+        guests.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(guests))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl std::fmt::Debug for GuestState {
@@ -102,6 +121,7 @@ impl GuestState {
             requests_left: limits.requests,
             exchanges: None,
             wasi: None,
+            alive: None,
         }
     }
 }

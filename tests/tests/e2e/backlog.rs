@@ -13,11 +13,15 @@ async fn plugin(world: &World) -> Value {
 
 /// Leaves the plugin the memory that its own vectors need, and hardly more.
 async fn narrow(world: &World) {
+    narrow_by(world, "plugins/twilio/grants").await;
+}
+
+async fn narrow_by(world: &World, path: &str) {
     world.call_in().await;
     let used = plugin(world).await["generations"][0]["memory_bytes"].as_u64().unwrap();
     for pages in 0..16 {
         let grants = json!({ "memory_bytes": used + pages * PAGE });
-        if world.api.put("plugins/twilio/grants", &grants).await.unwrap().status == 200 {
+        if world.api.put(path, &grants).await.unwrap().status == 200 {
             return;
         }
     }
@@ -82,4 +86,35 @@ async fn an_input_that_a_build_failed_at_twice_is_shown_without_what_it_said() {
         assert!(!breaker.to_string().contains(said), "{said}: {breaker:#}");
         assert!(!world.host.output().contains(said), "{said} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_canary_whose_guests_fail_is_taken_off_and_what_serves_goes_on() {
+    let world = World::new().await;
+    let good = world.generation().await;
+    narrow_by(&world, "plugins/twilio/grants?canary=100%25&canary_for=60s").await;
+    assert_eq!(world.generation().await, good);
+    let order = json!({ "agent": world.agent, "to": CALLER, "from": NUMBER, "configuration": world.configuration });
+    world.api.post("calls", &order).await.unwrap().expect(201).unwrap();
+    let placed = world.rest.placed().await.unwrap();
+    let leg = Leg { sid: placed.sid.clone(), from: placed.from, to: placed.to, direction: "outbound-api" };
+    for number in 0..6 {
+        let mut webhook = huge(&world, &placed.status_callback, &leg, "ringing");
+        webhook.fields.push(("Number".to_owned(), number.to_string()));
+        assert_eq!(world.carrier.post(&webhook).await.unwrap().status, 502, "{}", world.host.output());
+    }
+    let mut newest = Value::Null;
+    for _ in 0..200 {
+        let page = world.api.get("plugins/twilio/rollouts").await.unwrap().expect(200).unwrap();
+        newest = page["items"][0].clone();
+        if newest["state"] == "aborted" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    assert_eq!(newest["state"], "aborted", "{newest:#}");
+    assert!(newest["reason"].as_str().unwrap().contains("failed"), "{newest:#}");
+    assert_eq!(world.generation().await, good);
+    let (later, _stream) = world.call_in().await;
+    assert_eq!(world.api.call_of(&later.sid).await.unwrap()["generation"], good.as_str());
 }

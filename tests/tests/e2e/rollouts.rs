@@ -396,3 +396,30 @@ async fn a_call_on_a_build_that_is_out_of_service_for_too_long_is_ended_and_othe
     other.until("the end of the other stream", |heard| heard.closed.is_some()).await.unwrap();
     speak_and_hear(&mut third, &frames(5)).await;
 }
+
+#[tokio::test]
+async fn a_host_that_is_killed_at_any_moment_of_a_rollout_comes_back_on_one_build_or_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::with(|options| options.in_folder(folder.path())).await;
+    let (good, next) = (world.generation().await, place::plugin("twilio-next").unwrap());
+    for wait in [10, 60, 150, 300, 600] {
+        let (api, bytes) = (world.host.api().unwrap(), next.clone());
+        let sent =
+            tokio::spawn(async move { api.put_plugin("twilio", bytes).await.is_ok_and(|sent| sent.status == 200) });
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        world.host.kill().unwrap();
+        let promoted = sent.await.unwrap();
+        world.start_again(folder.path());
+        let serves = world.generation().await;
+        let newest = rollouts(&world, "twilio").await.into_iter().next().unwrap_or(Value::Null);
+        // What was said to serve does; what was not may have come to it just before the end, and then it is on record.
+        assert!(if serves == good { !promoted } else { newest["digest"] == serves.as_str() }, "{wait} ms: {newest:#}");
+        let (_, mut stream) = world.call_in().await;
+        speak_and_hear(&mut stream, &frames(5)).await;
+        if serves != good {
+            // A build that was promoted before the start is not in memory.
+            world.api.put_plugin("twilio", place::plugin("twilio").unwrap()).await.unwrap().expect(200).unwrap();
+        }
+        assert_eq!(world.generation().await, good);
+    }
+}

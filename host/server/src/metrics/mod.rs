@@ -322,6 +322,8 @@ fn render_plugins(page: &mut Exposition, app: &App) {
     each(page, |known| known.turned_away);
     page.gauges("jackfield_plugin_memory_bytes", "Memory that a guest of a generation had at most.");
     each(page, |known| count(known.memory_bytes));
+    page.gauges("jackfield_plugin_instances", "Guests of a generation that are alive now.");
+    each(page, |known| count(known.instances));
     page.counter("jackfield_rollouts_total", "Rollouts that came to an end here, and how.");
     for (outcome, value) in app.rollout.outcomes() {
         page.sample_of(&[("outcome", outcome)], value);
