@@ -204,8 +204,7 @@ impl PluginHost {
         source: &str,
         now: u64,
     ) -> Result<Candidate, Refusal> {
-        let order = self.order(name, granted);
-        self.candidate(Offer { name: Some(name), bytes, source, loaded_at: now, order, vectors: Vectors::Run }).await
+        self.offered(name, bytes, granted, source, now, Vectors::Run).await
     }
 
     /// The same for a build that comes with the binary, or that was admitted before, here or by another host on the same
@@ -219,16 +218,24 @@ impl PluginHost {
         now: u64,
     ) -> Result<Candidate, Refusal> {
         let vectors = Vectors::Skip("not run again for a build of the binary, or one that was admitted before");
-        let order = self.order(name, granted);
-        self.candidate(Offer { name: Some(name), bytes, source, loaded_at: now, order, vectors }).await
+        self.offered(name, bytes, granted, source, now, vectors).await
     }
 
-    fn order(&self, name: &str, granted: Granted) -> Option<PluginGrants> {
-        match granted {
+    async fn offered(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        granted: Granted,
+        source: &str,
+        now: u64,
+        vectors: Vectors,
+    ) -> Result<Candidate, Refusal> {
+        let order = match granted {
             Granted::InForce => self.current(name).and_then(|serving| serving.order().cloned()),
             Granted::BySettings => None,
             Granted::ByOrder(grants) => Some(grants),
-        }
+        };
+        self.candidate(Offer { name: Some(name), bytes, source, loaded_at: now, order, vectors }).await
     }
 
     /// Every stage but the last for bytes that nobody offers under a name: for looking at a plugin, not for serving it.

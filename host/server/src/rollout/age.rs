@@ -16,7 +16,12 @@ pub async fn keep_young(app: App) {
     let mut told = HashSet::new();
     while !after.is_zero() {
         sleep(GLANCE).await;
-        for (plugin, digest) in app.plugins.outdated(after) {
+        let outdated = app.plugins.outdated(after);
+        if outdated.is_empty() {
+            // All of them are over.
+            told.clear();
+        }
+        for (plugin, digest) in outdated {
             let calls = match app.calls.on_build(&plugin, &digest).await {
                 Ok(calls) => calls,
                 Err(error) => {
