@@ -1,6 +1,7 @@
 //! The connection to an agent, as the audio loop sees it. Drives the sockets of all protocols.
 
 use std::collections::VecDeque;
+use std::mem::discriminant;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -177,11 +178,21 @@ impl Shared {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves the state machine, and wakes whom it may concern.
+    /// Moves the state machine, and wakes whom it concerns: each frame passes here, and a wake-up for nothing costs as much as one
+    /// for something.
     fn with(&self, step: impl FnOnce(&mut Engine, Duration)) {
-        step(&mut self.engine(), self.began.elapsed());
-        self.to_write.notify_one();
-        self.said.notify_one();
+        let mut engine = self.engine();
+        let before = (engine.wake_at(), discriminant(&engine.standing));
+        step(&mut engine, self.began.elapsed());
+        let writes = !engine.outgoing.is_empty() || engine.wake_at() != before.0;
+        let says = !engine.incoming.is_empty() || discriminant(&engine.standing) != before.1;
+        drop(engine);
+        if writes {
+            self.to_write.notify_one();
+        }
+        if says {
+            self.said.notify_one();
+        }
     }
 
     fn leave(&self) {

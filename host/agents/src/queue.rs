@@ -43,6 +43,10 @@ impl Outgoing {
         self.messages.push_back((false, message));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Message> {
         let (is_audio, message) = self.messages.pop_front()?;
         self.audio -= usize::from(is_audio);
@@ -74,6 +78,10 @@ impl Incoming {
             _ => self.others += 1,
         }
         self.said.push_back(said);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.said.is_empty()
     }
 
     pub(crate) fn pop(&mut self) -> Option<FromAgent> {
