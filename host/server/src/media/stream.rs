@@ -76,7 +76,8 @@ pub(crate) enum StreamEnd {
 /// Carries the stream to its end.
 pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
     let news = order.news.clone();
-    let (end, stats, heard_ms) = match Running::begin(order, desk).await {
+    // Boxed: what it takes to begin is not to be kept for as long as the stream lasts.
+    let (end, stats, heard_ms) = match Box::pin(Running::begin(order, desk)).await {
         Ok(running) => running.carry(desk).await,
         Err(end) => (end, Stats::default(), 0),
     };
@@ -108,7 +109,7 @@ struct Running {
 }
 
 impl Running {
-    async fn begin(mut order: StreamOrder, desk: &Desk) -> Result<Self, StreamEnd> {
+    async fn begin(mut order: StreamOrder, desk: &Desk) -> Result<Box<Self>, StreamEnd> {
         let failed = |error: std::io::Error| StreamEnd::Provider(error.to_string());
         order.socket.set_nodelay(true).map_err(failed)?;
         let socket = TcpStream::from_std(order.socket).map_err(failed)?;
@@ -142,7 +143,7 @@ impl Running {
         session.elastic(!link.is_steady());
         session.listen(barge_in);
         wire.unread = 0;
-        let mut running = Self {
+        let mut running = Box::new(Self {
             wire,
             wire_in,
             link,
@@ -160,13 +161,13 @@ impl Running {
             end: None,
             bad,
             _pin: order.pin,
-        };
+        });
         running.entered(entrance);
         first.into_iter().for_each(|event| running.event(now, event));
         Ok(running)
     }
 
-    async fn carry(mut self, desk: &Desk) -> (StreamEnd, Stats, u64) {
+    async fn carry(mut self: Box<Self>, desk: &Desk) -> (StreamEnd, Stats, u64) {
         let mut beat = desk.beat();
         while self.end.is_none() {
             let outcome = tokio::select! {
@@ -363,7 +364,7 @@ impl Running {
         self.end.get_or_insert(end);
     }
 
-    async fn finish(mut self) -> (StreamEnd, Stats, u64) {
+    async fn finish(mut self: Box<Self>) -> (StreamEnd, Stats, u64) {
         let end = self.end.take().unwrap_or_else(|| StreamEnd::Provider("ended".to_owned()));
         self.link.send(ToAgent::Stop { reason: word(&end).to_owned() });
         let stats = self.stats();
