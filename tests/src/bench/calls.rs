@@ -25,7 +25,7 @@ const WARM: usize = 100;
 const FRAMES: usize = 600;
 
 pub(super) async fn measure(table: &mut Table) -> Result<()> {
-    let bare = bare().await?;
+    let bare = bare(CALLS).await?;
     let pipecat = pipecat().await?;
     table.told("bare WebSocket echo, calls a core", bare.0, "");
     table.told("bare echo, p99 at 500 calls", ms(percentile(&bare.1.delays, 0.99)), "ms");
@@ -48,7 +48,7 @@ pub(super) async fn measure(table: &mut Table) -> Result<()> {
     table.told("frames that did not come back", per_mille(lost, tally.sent), "per mille");
     drop(crowd);
     many(table, calls_a_core).await?;
-    resampled(table, bare.0).await?;
+    resampled(table).await?;
     let crowd = Crowd::gather_recorded().await?;
     let streams = crowd.put_through(CALLS).await?;
     let (recorded, _) = under_load(crowd.host.pid(), streams).await?;
@@ -65,21 +65,24 @@ async fn many(table: &mut Table, few: f64) -> Result<()> {
     Ok(())
 }
 
-/// A bot on a second socket that listens and speaks at 16 kHz.
-async fn resampled(table: &mut Table, bare: f64) -> Result<()> {
+/// A bot on a second socket that listens and speaks at 16 kHz. It takes a share of the machine itself, so these are fewer calls; and
+/// a call costs less among many, so the limit is measured with as few.
+async fn resampled(table: &mut Table) -> Result<()> {
+    let (bare, _) = bare(RESAMPLED).await?;
     let bot = BareEcho::start()?;
     let url = format!("ws://{}/", bot.address);
     let agent = json!({ "name": "bot", "connector": "websocket", "url": url, "settings": { "rate": 16_000 } });
     let crowd = Crowd::gather_for(&agent).await?;
     let streams = crowd.put_through(RESAMPLED).await?;
     let (calls_a_core, _) = under_load(crowd.host.pid(), streams).await?;
-    table.held("calls a core to a 16 kHz bot, of the bare echo's", calls_a_core / bare, "", Limit::AtLeast(0.3));
+    table.told("bare echo at 250 calls, calls a core", bare, "");
+    table.held("calls a core to a 16 kHz bot at 250 calls, of those", calls_a_core / bare, "", Limit::AtLeast(0.3));
     Ok(())
 }
 
-async fn bare() -> Result<(f64, Tally)> {
+async fn bare(calls: usize) -> Result<(f64, Tally)> {
     let echo = BareEcho::start()?;
-    under_load(echo.pid(), streams_to(echo.address, CALLS).await?).await
+    under_load(echo.pid(), streams_to(echo.address, calls).await?).await
 }
 
 /// A pipeline in Python for each call, where there is one that can.
