@@ -55,6 +55,8 @@ const SQLITE: [&str; 5] = [
     "PRAGMA wal_autocheckpoint = 8000",
     "PRAGMA busy_timeout = 4000",
 ];
+/// And for each of those that read: there are several, and what each keeps of the file the system keeps as well.
+const SQLITE_READERS: &str = "PRAGMA cache_size = -512";
 /// For each connection to PostgreSQL: whoever asks has stopped waiting by then.
 const POSTGRES: [&str; 2] = ["SET statement_timeout = '4s'", "SET idle_in_transaction_session_timeout = '10s'"];
 /// The migrations say BLOB, which PostgreSQL calls `bytea`.
@@ -77,18 +79,20 @@ impl Backend {
     /// A connection over a network may be gone when it is next needed, and is asked first; the one that writes finds out by
     /// what it writes, and tries that again.
     fn pool(self, connections: u32) -> AnyPoolOptions {
-        let greeting: &[&str] = match self {
-            Self::Sqlite => &SQLITE,
-            Self::Postgres => &POSTGRES,
+        let greeting = match self {
+            Self::Sqlite if connections > 1 => [&SQLITE[..], &[SQLITE_READERS]].concat(),
+            Self::Sqlite => SQLITE.to_vec(),
+            Self::Postgres => POSTGRES.to_vec(),
         };
         AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(self == Self::Postgres && connections > 1)
             .after_connect(move |connection, _| {
+                let greeting = greeting.clone();
                 Box::pin(async move {
                     for statement in greeting {
-                        connection.execute(*statement).await?;
+                        connection.execute(statement).await?;
                     }
                     Ok(())
                 })
