@@ -2,6 +2,7 @@
 
 mod admission;
 mod network;
+mod timing;
 mod work;
 
 use std::path::Path;
@@ -48,6 +49,7 @@ pub(super) fn run(file: Option<&Path>, json: bool) -> Ending {
     let before = resident();
     let mut rows = admission::rows(&house);
     rows.extend(work::rows(&house));
+    rows.extend(timing::rows());
     rows.extend(house.runtime.block_on(network::rows(&settings.egress())));
     let memory = (before, resident());
     let broken = rows.iter().filter(|row| row.found.is_err()).count();
