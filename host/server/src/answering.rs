@@ -11,7 +11,7 @@ use jackfield_plugins::Generation;
 use jackfield_plugins::types::{
     Ability, Action, Call as GuestCall, Direction, Fault, Incoming, RejectReason, SayAction,
 };
-use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall, StoreError};
+use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall, StoreError, new_call_id};
 
 use crate::App;
 use crate::account::guest_call;
@@ -73,39 +73,38 @@ pub(crate) async fn admit(
         Err(sentence) => return Ok(Answer { call: None, action: say(sentence), again: false }),
     };
     let seat = seats::member(&configuration.id, Some(&incoming.provider_id), "");
-    match app.calls.seats.take(&seat, &configuration.organization_id, &configuration.id).await {
+    let new = new_call(app, generation, configuration, incoming, &agent);
+    // Most calls are new and let in: they are granted their audio in one breath with their seat.
+    let ticket = app.calls.ticket(&new.id).map_err(NotNow::Media)?;
+    match app.calls.seats.take(&seat, &configuration.organization_id, &configuration.id, Some(ticket.grant())).await {
         Ok(()) => {}
         Err(NoSeat::Store(error)) => return Err(NotNow::Store(error)),
-        Err(NoSeat::Limit(why)) => return turned_away(app, generation, configuration, incoming, &agent, &why).await,
+        Err(NoSeat::Limit(why)) => return turned_away(app, new, &why).await,
     }
-    let (call, again) = match insert(app, generation, configuration, incoming, &agent).await? {
+    match app.store.create_call(new).await.map_err(NotNow::Store)? {
         Inserted::Existing(call) if call.ended_at.is_some() => {
-            return Ok(Answer { call: Some(call), action: Action::HangUp, again: true });
+            Ok(Answer { call: Some(call), action: Action::HangUp, again: true })
         }
-        Inserted::Existing(call) => (call, true),
+        Inserted::Existing(call) => {
+            let stream = app.calls.stream_action(&call).await.map_err(NotNow::Media)?;
+            Ok(Answer { call: Some(call), action: Action::Stream(stream), again: true })
+        }
         Inserted::New(call) if !app.calls.has_room() => {
             app.calls.refuse(&call, "busy", "the host has as many calls as it may").await;
-            return Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false });
+            app.calls.seats.give_back(&call).await;
+            Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false })
         }
         Inserted::New(call) => {
             app.calls.begin(call.clone(), generation.pin(), Arc::clone(configuration));
-            (call, false)
+            let stream = app.calls.stream_by(&call, &ticket);
+            Ok(Answer { call: Some(call), action: Action::Stream(stream), again: false })
         }
-    };
-    let stream = app.calls.stream_action(&call).await.map_err(NotNow::Media)?;
-    Ok(Answer { call: Some(call), action: Action::Stream(stream), again })
+    }
 }
 
 /// A call that there is no seat for is written down, and hears busy.
-async fn turned_away(
-    app: &App,
-    generation: &Generation,
-    configuration: &Configuration,
-    incoming: &Incoming,
-    agent: &Agent,
-    why: &str,
-) -> Result<Answer, NotNow> {
-    let call = insert(app, generation, configuration, incoming, agent).await?.into_call();
+async fn turned_away(app: &App, new: NewCall, why: &str) -> Result<Answer, NotNow> {
+    let call = app.store.create_call(new).await.map_err(NotNow::Store)?.into_call();
     if call.ended_at.is_none() {
         app.calls.refuse(&call, "busy", why).await;
     }
@@ -121,14 +120,16 @@ fn route(directory: &Directory, configuration: &str, to: &str) -> Result<Arc<Age
     agent.cloned().ok_or("No agent answers this number yet. Goodbye.")
 }
 
-async fn insert(
+fn new_call(
     app: &App,
     generation: &Generation,
     configuration: &Configuration,
     incoming: &Incoming,
     agent: &Agent,
-) -> Result<Inserted, NotNow> {
-    let call = NewCall {
+) -> NewCall {
+    let created_at = now_ms();
+    NewCall {
+        id: new_call_id(created_at),
         organization_id: configuration.organization_id.clone(),
         owner: app.node.id().to_owned(),
         order_key: None,
@@ -142,9 +143,8 @@ async fn insert(
         to: incoming.to.clone(),
         provider_call_id: Some(incoming.provider_id.clone()),
         memo: incoming.memo.clone(),
-        created_at: now_ms(),
-    };
-    app.store.create_call(call).await.map_err(NotNow::Store)
+        created_at,
+    }
 }
 
 /// A sentence for the caller, and the end of the call.

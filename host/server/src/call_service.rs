@@ -11,7 +11,9 @@ use jackfield_calls::{CallMachine, Direction, Ended, Input, Limits, Status, Stor
 use jackfield_egress::Egress;
 use jackfield_plugins::types::{PlaceRequest, StatusUpdate, StreamAction};
 use jackfield_plugins::{Generation, Pin, PluginHost};
-use jackfield_store::{ANY_NUMBER, Agent, Call, CallChange, Configuration, MediaGrant, Shared, Store, StoreError};
+use jackfield_store::{
+    ANY_NUMBER, Agent, Call, CallChange, Configuration, MediaGrant, NewMediaGrant, Shared, Store, StoreError,
+};
 use tokio::sync::mpsc;
 
 use crate::account::{account_of, guest_call};
@@ -142,6 +144,21 @@ impl Wishes {
     fn new() -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         Self { sender, receiver: Arc::new(Mutex::new(Some(receiver))) }
+    }
+}
+
+/// A token for a call's audio, for as long as nobody else has it.
+pub(crate) struct Ticket {
+    token: String,
+    call: String,
+    lasting: Duration,
+}
+
+impl Ticket {
+    /// What makes it good.
+    pub(crate) fn grant(&self) -> NewMediaGrant {
+        let grant = MediaGrant { call_id: self.call.clone() };
+        NewMediaGrant { token: token::digest(&self.token), grant, lasting: self.lasting }
     }
 }
 
@@ -292,21 +309,27 @@ impl CallService {
 
     /// Where the provider shall send a call's audio: a new one-use token each time.
     pub(crate) async fn stream_action(&self, call: &Call) -> Result<StreamAction, String> {
-        let token = token::fresh()?;
-        let grant = MediaGrant { call_id: call.id.clone() };
+        let ticket = self.ticket(&call.id)?;
+        let NewMediaGrant { token, grant, lasting } = ticket.grant();
+        self.board.shared.put_media_grant(token, grant, lasting).await.map_err(|error| error.to_string())?;
+        Ok(self.stream_by(call, &ticket))
+    }
+
+    /// A new one-use token for a call's audio; nothing is granted yet.
+    pub(crate) fn ticket(&self, call: &str) -> Result<Ticket, String> {
         let lasting = self.board.settings.limits.media_token();
-        self.board
-            .shared
-            .put_media_grant(token::digest(&token), grant, lasting)
-            .await
-            .map_err(|error| error.to_string())?;
+        Ok(Ticket { token: token::fresh()?, call: call.to_owned(), lasting })
+    }
+
+    /// Where the provider shall send a call's audio, by a token that was granted.
+    pub(crate) fn stream_by(&self, call: &Call, ticket: &Ticket) -> StreamAction {
         let public = self.board.settings.public_url.trim_end_matches('/');
         let socket = public.replacen("http", "ws", 1);
-        Ok(StreamAction {
-            url: format!("{socket}/api/v1/telephony/ws/{token}"),
+        StreamAction {
+            url: format!("{socket}/api/v1/telephony/ws/{}", ticket.token),
             hooks: self.hooks(&call.provider, &call.id),
             parameters: Vec::new(),
-        })
+        }
     }
 
     /// Where callbacks about a call or a transfer go.

@@ -7,7 +7,7 @@ use jackfield_calls::retry::{self, Failure, Retry};
 use jackfield_calls::{CallMachine, Direction, Input};
 use jackfield_plugins::Generation;
 use jackfield_plugins::types::{Ability, Fault, PlaceRequest, Placed};
-use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall};
+use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall, new_call_id};
 
 use crate::account::guest_call;
 use crate::call_service::{CallProblem, CallService, unsigned};
@@ -125,7 +125,9 @@ impl CallService {
         from: String,
         order: PlaceOrder,
     ) -> Result<Inserted, CallProblem> {
+        let created_at = now_ms();
         let call = NewCall {
+            id: new_call_id(created_at),
             organization_id: configuration.organization_id.clone(),
             owner: self.board.node.id().to_owned(),
             direction: "outbound".to_owned(),
@@ -138,7 +140,7 @@ impl CallService {
             to: order.to,
             provider_call_id: None,
             memo: Vec::new(),
-            created_at: now_ms(),
+            created_at,
             order_key: order.key,
         };
         Ok(self.board.store.create_call(call).await?)
@@ -146,7 +148,7 @@ impl CallService {
 
     /// A seat for a call that is written down; one that gets none is over.
     async fn seat(&self, call: &Call) -> Result<(), CallProblem> {
-        let no_seat = match self.seats.take(&call.id, &call.organization_id, &call.configuration_id).await {
+        let no_seat = match self.seats.take(&call.id, &call.organization_id, &call.configuration_id, None).await {
             Ok(()) => return Ok(()),
             Err(no_seat) => no_seat,
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jackfield_store::{Admission, Call, CallLimit, Directory, Shared, Store, StoreError};
+use jackfield_store::{Admission, Call, CallLimit, Directory, NewMediaGrant, Shared, Store, StoreError};
 
 use crate::clock::now_ms;
 
@@ -57,8 +57,14 @@ fn limits(directory: &Directory, organization: &str, configuration: &str) -> Vec
 }
 
 impl Seats {
-    /// Takes a seat. The same seat again is the same.
-    pub(crate) async fn take(&self, seat: &str, organization: &str, configuration: &str) -> Result<(), NoSeat> {
+    /// Takes a seat, and grants the call's audio on the way if it is known. The same seat again is the same.
+    pub(crate) async fn take(
+        &self,
+        seat: &str,
+        organization: &str,
+        configuration: &str,
+        audio: Option<NewMediaGrant>,
+    ) -> Result<(), NoSeat> {
         let directory = self.store.directory();
         if let Some(minutes) = directory.organization(organization).and_then(|known| known.minutes_per_month) {
             let used = self.store.seconds_used(organization, now_ms()).await.map_err(NoSeat::Store)?;
@@ -67,7 +73,7 @@ impl Seats {
             }
         }
         let limits = limits(&directory, organization, configuration);
-        let outcome = self.shared.admit(seat, &limits, HELD).await.map_err(NoSeat::Store)?;
+        let outcome = self.shared.admit(seat, &limits, HELD, audio).await.map_err(NoSeat::Store)?;
         let who = |index: usize| if index == 0 { "the organization" } else { "the configuration" };
         match outcome {
             Admission::Admitted => Ok(()),

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
-use crate::ids::{id_bound, new_id_at};
+use crate::ids::id_bound;
 use crate::model::{Call, CallChange, CallEvent, CallFilter, Inserted, NewCall, NewEvent, Page};
 use crate::store::Store;
 
@@ -34,9 +34,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer or keep up.
     pub async fn create_call(&self, new: NewCall) -> Result<Inserted, StoreError> {
-        let id = new_id_at("call", new.created_at);
-        if self.writer.create(id.clone(), new.clone()).await? {
-            return Ok(Inserted::New(fresh(id, new)));
+        if self.writer.create(new.clone()).await? {
+            return Ok(Inserted::New(fresh(new)));
         }
         let known = match (&new.order_key, &new.provider_call_id) {
             (Some(key), _) => self.call_by_order(key).await?,
@@ -222,9 +221,9 @@ impl Store {
     }
 }
 
-fn fresh(id: String, new: NewCall) -> Call {
+fn fresh(new: NewCall) -> Call {
     Call {
-        id,
+        id: new.id,
         organization_id: new.organization_id,
         owner: new.owner,
         epoch: 0,

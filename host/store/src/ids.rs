@@ -10,6 +10,11 @@ pub fn new_id_at(prefix: &str, at: i64) -> String {
     format!("{prefix}_{at:012x}{}", hex::encode(random()))
 }
 
+/// A new call's.
+pub fn new_call_id(created_at: i64) -> String {
+    new_id_at("call", created_at)
+}
+
 /// The least id of that time: what is older sorts below it.
 pub(crate) fn id_bound(prefix: &str, at: i64) -> String {
     format!("{prefix}_{:012x}", at.max(0))

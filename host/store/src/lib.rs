@@ -27,12 +27,12 @@ mod writer;
 pub use bills::DueBill;
 pub use directory::{ANY_NUMBER, Directory};
 pub use error::StoreError;
-pub use ids::{new_id, new_id_at};
+pub use ids::{new_call_id, new_id, new_id_at};
 pub use keyring::{Keyring, KeyringError};
 pub use model::{
     Agent, ApiToken, Call, CallChange, CallEvent, CallFilter, Configuration, DEFAULT_ORGANIZATION, Generation,
     Inserted, NewCall, NewEvent, Organization, Page, PhoneNumber, RolloutRecord, SignIn,
 };
 pub use secret::Secret;
-pub use shared::{Admission, CallLimit, MediaGrant, Shared, SignInFlow, Word};
+pub use shared::{Admission, CallLimit, MediaGrant, NewMediaGrant, Shared, SignInFlow, Word};
 pub use store::Store;

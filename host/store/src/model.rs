@@ -139,6 +139,8 @@ pub struct Call {
 /// A call to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCall {
+    /// From [`new_call_id`](crate::new_call_id).
+    pub id: String,
     pub organization_id: String,
     /// The node that carries it.
     pub owner: String,

@@ -22,7 +22,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 enum Job {
     /// Answered with whether the call is new.
-    Create { id: String, call: NewCall, done: Reply<bool> },
+    Create { call: NewCall, done: Reply<bool> },
     /// Answered with whether there is such a call.
     Change { id: String, change: CallChange, events: Vec<NewEvent>, at: i64, done: Reply<bool> },
 }
@@ -35,8 +35,8 @@ impl Writer {
         Self(jobs)
     }
 
-    pub(crate) async fn create(&self, id: String, call: NewCall) -> Result<bool, StoreError> {
-        self.ask(|done| Job::Create { id, call, done }).await
+    pub(crate) async fn create(&self, call: NewCall) -> Result<bool, StoreError> {
+        self.ask(|done| Job::Create { call, done }).await
     }
 
     pub(crate) async fn change(
@@ -76,14 +76,14 @@ async fn write_group(pool: &AnyPool, jobs: Vec<Job>) {
     let (mut creates, mut changes) = (Vec::new(), Vec::new());
     for job in jobs {
         match job {
-            Job::Create { id, call, done } => creates.push((id, call, done)),
+            Job::Create { call, done } => creates.push((call, done)),
             Job::Change { id, change, events, at, done } => changes.push((id, change, events, at, done)),
         }
     }
     if !creates.is_empty() {
         let outcome = create_surely(pool, &creates).await.map_err(|error| error.to_string());
-        for (id, _, done) in creates {
-            let new = outcome.as_ref().map(|made| made.contains(&id));
+        for (call, done) in creates {
+            let new = outcome.as_ref().map(|made| made.contains(&call.id));
             // Whoever asked may have given up; the row is there all the same.
             done.send(new.map_err(|error| StoreError::Unavailable(error.clone()))).ok();
         }
@@ -95,7 +95,7 @@ async fn write_group(pool: &AnyPool, jobs: Vec<Job>) {
 
 /// A connection that the database closed meanwhile is found out by the first statement on it. The same rows again do no
 /// harm: their ids are fixed.
-async fn create_surely(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+async fn create_surely(pool: &AnyPool, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
     match create(pool, calls).await {
         Err(error) if is_lost(&error) => create(pool, calls).await,
         outcome => outcome,
@@ -118,13 +118,13 @@ const CREATE: &str = "INSERT INTO calls (id, organization_id, owner, direction, 
 const COLUMNS: usize = 15;
 
 /// The ids of those that were new.
-async fn create(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+async fn create(pool: &AnyPool, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let sql = format!("{CREATE}{} ON CONFLICT DO NOTHING", placeholders(calls.len(), COLUMNS));
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-    for (id, call, _) in calls {
+    for (call, _) in calls {
         query = query
-            .bind(id)
+            .bind(&call.id)
             .bind(&call.organization_id)
             .bind(&call.owner)
             .bind(&call.direction)
@@ -142,7 +142,7 @@ async fn create(pool: &AnyPool, calls: &[(String, NewCall, Reply<bool>)]) -> Res
     }
     let created = query.execute(&mut *connection).await?.rows_affected();
     if usize::try_from(created) == Ok(calls.len()) {
-        return Ok(calls.iter().map(|(id, ..)| id.clone()).collect());
+        return Ok(calls.iter().map(|(call, _)| call.id.clone()).collect());
     }
     created_of(&mut connection, calls).await
 }
@@ -165,12 +165,12 @@ fn placeholders(rows: usize, columns: usize) -> String {
 /// Asked only where a webhook came twice: naming the rows in the statement itself costs every call.
 async fn created_of(
     connection: &mut AnyConnection,
-    calls: &[(String, NewCall, Reply<bool>)],
+    calls: &[(NewCall, Reply<bool>)],
 ) -> Result<Vec<String>, sqlx::Error> {
     let sql = format!("SELECT id FROM calls WHERE id IN {}", placeholders(1, calls.len()));
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-    for (id, ..) in calls {
-        query = query.bind(id);
+    for (call, _) in calls {
+        query = query.bind(&call.id);
     }
     let rows = query.fetch_all(connection).await?;
     rows.iter().map(|row| row.try_get(0)).collect()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jackfield_store::{Admission, CallLimit, MediaGrant, Secret, Shared, SignInFlow, Word, new_id};
+use jackfield_store::{Admission, CallLimit, MediaGrant, NewMediaGrant, Secret, Shared, SignInFlow, Word, new_id};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_millis(150);
@@ -37,6 +37,7 @@ on_both! {
     a_key_is_seen_first_once_until_it_is_forgotten
     people_on_their_way_are_counted_found_once_and_forgotten
     calls_are_counted_under_all_limits_or_none
+    a_call_that_is_admitted_has_its_audio_granted_and_no_other
     only_so_many_calls_begin_in_a_second
     calls_of_a_host_that_died_free_their_places
     no_more_calls_are_let_in_at_once_than_may_be
@@ -111,40 +112,55 @@ fn limit(whose: &str, calls: Option<u64>, per_second: Option<u64>) -> CallLimit 
 async fn calls_are_counted_under_all_limits_or_none(shared: Shared) {
     let (wide, narrow) = (new_id("org"), new_id("cfg"));
     let limits = [limit(&wide, Some(5), None), limit(&narrow, Some(1), None)];
-    assert_eq!(shared.admit("a", &limits, MINUTE).await.unwrap(), Admission::Admitted);
-    assert_eq!(shared.admit("b", &limits, MINUTE).await.unwrap(), Admission::Full(1));
-    assert_eq!(shared.admit("a", &limits, MINUTE).await.unwrap(), Admission::Admitted, "it is in already");
+    assert_eq!(shared.admit("a", &limits, MINUTE, None).await.unwrap(), Admission::Admitted);
+    assert_eq!(shared.admit("b", &limits, MINUTE, None).await.unwrap(), Admission::Full(1));
+    assert_eq!(shared.admit("a", &limits, MINUTE, None).await.unwrap(), Admission::Admitted, "it is in already");
     assert_eq!(shared.calls_counted(&wide).await.unwrap(), 1, "a refused call is counted nowhere");
     shared.release_call("a", &[wide.clone(), narrow.clone()]).await.unwrap();
     shared.release_call("a", &[wide.clone(), narrow.clone()]).await.unwrap();
     assert_eq!(shared.calls_counted(&wide).await.unwrap(), 0);
-    assert_eq!(shared.admit("b", &limits, MINUTE).await.unwrap(), Admission::Admitted);
-    assert_eq!(shared.admit("c", &[], MINUTE).await.unwrap(), Admission::Admitted);
+    assert_eq!(shared.admit("b", &limits, MINUTE, None).await.unwrap(), Admission::Admitted);
+    assert_eq!(shared.admit("c", &[], MINUTE, None).await.unwrap(), Admission::Admitted);
+}
+
+async fn a_call_that_is_admitted_has_its_audio_granted_and_no_other(shared: Shared) {
+    let limits = [limit(&new_id("cfg"), Some(1), None)];
+    let audio =
+        |token: [u8; 32]| NewMediaGrant { token, grant: MediaGrant { call_id: "call".into() }, lasting: MINUTE };
+    let (first, second, again) = (token(), token(), token());
+    assert_eq!(shared.admit("a", &limits, MINUTE, Some(audio(first))).await.unwrap(), Admission::Admitted);
+    assert_eq!(shared.admit("b", &limits, MINUTE, Some(audio(second))).await.unwrap(), Admission::Full(0));
+    assert_eq!(shared.admit("a", &limits, MINUTE, Some(audio(again))).await.unwrap(), Admission::Admitted);
+    let granted = Some(MediaGrant { call_id: "call".into() });
+    assert_eq!(shared.take_media_grant(first).await.unwrap(), granted);
+    assert_eq!(shared.take_media_grant(first).await.unwrap(), None, "once");
+    assert_eq!(shared.take_media_grant(second).await.unwrap(), None);
+    assert_eq!(shared.take_media_grant(again).await.unwrap(), granted);
 }
 
 async fn only_so_many_calls_begin_in_a_second(shared: Shared) {
     let limits = [limit(&new_id("org"), None, Some(3))];
     let mut outcomes = Vec::new();
     for call in 0..8 {
-        outcomes.push(shared.admit(&call.to_string(), &limits, MINUTE).await.unwrap());
+        outcomes.push(shared.admit(&call.to_string(), &limits, MINUTE, None).await.unwrap());
     }
     let admitted = outcomes.iter().filter(|outcome| **outcome == Admission::Admitted).count();
     // The second may have turned in between.
     assert!((3..=6).contains(&admitted) && outcomes.contains(&Admission::TooFast(0)), "{outcomes:?}");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    assert_eq!(shared.admit("later", &limits, MINUTE).await.unwrap(), Admission::Admitted);
+    assert_eq!(shared.admit("later", &limits, MINUTE, None).await.unwrap(), Admission::Admitted);
 }
 
 async fn calls_of_a_host_that_died_free_their_places(shared: Shared) {
     let org = new_id("org");
     let limits = [limit(&org, Some(2), None)];
-    shared.admit("dead", &limits, SOON).await.unwrap();
-    shared.admit("alive", &limits, SOON).await.unwrap();
-    assert_eq!(shared.admit("new", &limits, MINUTE).await.unwrap(), Admission::Full(0));
+    shared.admit("dead", &limits, SOON, None).await.unwrap();
+    shared.admit("alive", &limits, SOON, None).await.unwrap();
+    assert_eq!(shared.admit("new", &limits, MINUTE, None).await.unwrap(), Admission::Full(0));
     shared.renew_calls(&[("alive".to_owned(), vec![org.clone()])], MINUTE).await.unwrap();
     tokio::time::sleep(SOON * 2).await;
     assert_eq!(shared.calls_counted(&org).await.unwrap(), 1);
-    assert_eq!(shared.admit("new", &limits, MINUTE).await.unwrap(), Admission::Admitted);
+    assert_eq!(shared.admit("new", &limits, MINUTE, None).await.unwrap(), Admission::Admitted);
 }
 
 async fn no_more_calls_are_let_in_at_once_than_may_be(shared: Shared) {
@@ -152,7 +168,7 @@ async fn no_more_calls_are_let_in_at_once_than_may_be(shared: Shared) {
     let asking: Vec<_> = (0..100)
         .map(|call| {
             let (shared, limits) = (shared.clone(), limits.clone());
-            tokio::spawn(async move { shared.admit(&call.to_string(), &limits, MINUTE).await.unwrap() })
+            tokio::spawn(async move { shared.admit(&call.to_string(), &limits, MINUTE, None).await.unwrap() })
         })
         .collect();
     let mut admitted = 0;

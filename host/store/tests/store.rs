@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jackfield_store::{
     Agent, ApiToken, CallChange, CallFilter, Configuration, DEFAULT_ORGANIZATION, Inserted, Keyring, KeyringError,
-    NewCall, NewEvent, Organization, PhoneNumber, RolloutRecord, Secret, Store, StoreError, new_id,
+    NewCall, NewEvent, Organization, PhoneNumber, RolloutRecord, Secret, Store, StoreError, new_call_id, new_id,
 };
 use serde_json::json;
 use sqlx::{Connection, Executor, Row};
@@ -149,6 +149,7 @@ fn agent(name: &str) -> Agent {
 
 fn call(provider_id: Option<&str>, created_at: i64) -> NewCall {
     NewCall {
+        id: new_call_id(created_at),
         organization_id: DEFAULT_ORGANIZATION.to_owned(),
         owner: "node_1".to_owned(),
         direction: "inbound".to_owned(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
-use super::{Admission, CallLimit, MediaGrant, SignInFlow, Word};
+use super::{Admission, CallLimit, MediaGrant, NewMediaGrant, SignInFlow, Word};
 
 /// Words that a slow listener may be behind.
 const WORDS: usize = 256;
@@ -174,7 +174,21 @@ impl Memory {
         lock(&self.0.seen).entries.remove(key);
     }
 
-    pub(super) fn admit(&self, call: &str, limits: &[CallLimit], lasting: Duration) -> Admission {
+    pub(super) fn admit(
+        &self,
+        call: &str,
+        limits: &[CallLimit],
+        lasting: Duration,
+        audio: Option<NewMediaGrant>,
+    ) -> Admission {
+        let admission = self.count_in(call, limits, lasting);
+        if let Some(audio) = audio.filter(|_| admission == Admission::Admitted) {
+            self.put_media_grant(audio.token, audio.grant, audio.lasting);
+        }
+        admission
+    }
+
+    fn count_in(&self, call: &str, limits: &[CallLimit], lasting: Duration) -> Admission {
         let (mut counts, now) = (lock(&self.0.counts), Instant::now());
         for (index, limit) in limits.iter().enumerate() {
             let count = counts.get(&limit.whose);

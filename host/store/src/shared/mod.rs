@@ -23,6 +23,15 @@ pub struct MediaGrant {
     pub call_id: String,
 }
 
+/// A media token that is to stand for something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMediaGrant {
+    /// SHA-256 of the token.
+    pub token: [u8; 32],
+    pub grant: MediaGrant,
+    pub lasting: Duration,
+}
+
 /// Somebody on their way through a provider's sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInFlow {
@@ -186,12 +195,18 @@ impl Shared {
     }
 
     /// Counts a call under all of the limits, or under none; one that is counted already stays so. It is counted for so long, and longer if it is renewed: the
-    /// calls of a node that died free their places by themselves.
+    /// calls of a node that died free their places by themselves. Whoever is admitted may be granted its audio on the way.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn admit(&self, call: &str, limits: &[CallLimit], lasting: Duration) -> Result<Admission, StoreError> {
-        either!(self, admit(call, limits, lasting))
+    pub async fn admit(
+        &self,
+        call: &str,
+        limits: &[CallLimit],
+        lasting: Duration,
+        audio: Option<NewMediaGrant>,
+    ) -> Result<Admission, StoreError> {
+        either!(self, admit(call, limits, lasting, audio))
     }
 
     /// Goes on counting calls that are up; each under those ids.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::sentinel::Watched;
-use super::{Admission, CallLimit, MediaGrant, SignInFlow, Word};
+use super::{Admission, CallLimit, MediaGrant, NewMediaGrant, SignInFlow, Word};
 use crate::error::StoreError;
 use crate::secret::Secret;
 
@@ -103,26 +103,32 @@ struct StoredFlow {
 }
 
 /// Looks at all limits, and counts under all of them only if none refuses. Calls whose time has run out are no calls.
-/// KEYS: calls and beginnings of each limit. ARGV: the call, for how long, and of each limit the most of both, -1 for any.
+/// Whoever is admitted may have its audio granted on the way.
+/// KEYS: the grant, then calls and beginnings of each limit. ARGV: the call, for how long, whose audio, for how long or 0, and of each
+/// limit the most of both, -1 for any.
 const ADMIT: &str = r"
 local now = redis.call('TIME')
 local second, ms = now[1], now[1] * 1000 + math.floor(now[2] / 1000)
-for i = 1, #KEYS, 2 do
-  local limit = (i + 1) / 2
+local function admitted()
+  if ARGV[4] ~= '0' then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
+  return {0, 0}
+end
+for i = 2, #KEYS, 2 do
+  local limit = i / 2
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ms)
-  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return {0, 0} end
-  local most, rate = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return admitted() end
+  local most, rate = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4])
   if most >= 0 and redis.call('ZCARD', KEYS[i]) >= most then return {1, limit - 1} end
   if redis.call('HGET', KEYS[i + 1], 's') ~= second then redis.call('HSET', KEYS[i + 1], 's', second, 'n', 0) end
   if rate >= 0 and tonumber(redis.call('HGET', KEYS[i + 1], 'n')) >= rate then return {2, limit - 1} end
 end
-for i = 1, #KEYS, 2 do
+for i = 2, #KEYS, 2 do
   redis.call('ZADD', KEYS[i], ms + ARGV[2], ARGV[1])
   redis.call('PEXPIRE', KEYS[i], ARGV[2] * 2)
   redis.call('HINCRBY', KEYS[i + 1], 'n', 1)
   redis.call('PEXPIRE', KEYS[i + 1], 2000)
 end
-return {0, 0}
+return admitted()
 ";
 /// KEYS: one limit's calls. ARGV: for how long, then calls.
 const RENEW: &str = r"
@@ -315,13 +321,20 @@ impl Redis {
         call: &str,
         limits: &[CallLimit],
         lasting: Duration,
+        audio: Option<NewMediaGrant>,
     ) -> Result<Admission, StoreError> {
-        if limits.is_empty() {
+        if limits.is_empty() && audio.is_none() {
             return Ok(Admission::Admitted);
         }
         let most = |limit: Option<u64>| limit.and_then(|most| i64::try_from(most).ok()).unwrap_or(-1);
         let mut admit = script!(ADMIT).prepare_invoke();
         admit.arg(call).arg(ms(lasting));
+        match audio {
+            Some(NewMediaGrant { token, grant, lasting }) => {
+                admit.key(grant_key(token)).arg(grant.call_id).arg(ms(lasting))
+            }
+            None => admit.key("").arg("").arg(0),
+        };
         for limit in limits {
             admit.key(calls_key(&limit.whose)).key(format!("jackfield:begun:{}", limit.whose));
             admit.arg(most(limit.calls)).arg(most(limit.per_second));
