@@ -3,7 +3,7 @@
 use jackfield_tests::carrier::{Leg, Webhook};
 use serde_json::{Value, json};
 
-use crate::world::{CALLER, NUMBER, World, ended};
+use crate::world::{CALLER, NUMBER, World, ended, id};
 
 const PAGE: u64 = 65_536;
 
@@ -117,4 +117,28 @@ async fn a_canary_whose_guests_fail_is_taken_off_and_what_serves_goes_on() {
     assert_eq!(world.generation().await, good);
     let (later, _stream) = world.call_in().await;
     assert_eq!(world.api.call_of(&later.sid).await.unwrap()["generation"], good.as_str());
+}
+
+#[tokio::test]
+async fn a_report_about_a_transfer_waits_as_well() {
+    let world = World::new().await;
+    narrow(&world).await;
+    let (leg, stream) = world.call_in().await;
+    world.rest.know(&leg.sid, &leg.from, &leg.to);
+    let call = id(&world.call_when(&leg, "audio", |call| call["status"] == "in-progress").await);
+    let order = json!({ "to": "+14155550177", "mode": "attended" });
+    world.api.post(&format!("calls/{call}/transfer"), &order).await.unwrap().expect(201).unwrap();
+    let placed = world.rest.calls().into_iter().find(|call| call.to == "+14155550177").unwrap();
+    let out = Leg { sid: placed.sid.clone(), from: placed.from, to: placed.to, direction: "outbound-api" };
+    let webhook = huge(&world, &placed.status_callback, &out, "busy");
+    assert_eq!(world.carrier.post(&webhook).await.unwrap().status, 502, "{}", world.host.output());
+    assert_eq!(world.metric("jackfield_callbacks_waiting").await, f64::from(1));
+    world.api.delete("plugins/twilio/grants").await.unwrap().expect(200).unwrap();
+    let failed = |call: &Value| {
+        let events = call["events"].as_array().unwrap();
+        events.iter().any(|event| event["kind"] == "transfer" && event["data"]["reason"] == "busy")
+    };
+    world.call_when(&leg, "the failure that the next build reads", failed).await;
+    assert_eq!(world.metric("jackfield_callbacks_waiting").await, f64::from(0));
+    drop(stream);
 }

@@ -1,46 +1,57 @@
 //! Callbacks about the destination of a transfer: their path names the transfer, and they are proved as all others.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use jackfield_calls::{Status, TransferInput};
-use jackfield_plugins::types::{Action, Event, Request};
+use jackfield_plugins::types::{Action, Event};
+use jackfield_store::Configuration;
 
 use super::Context;
 use crate::App;
 use crate::answering::stranger;
 use crate::live::status_of;
 use crate::metrics::WebhookOutcome;
-use crate::webhooks::{Refused, answer, genuine};
+use crate::webhooks::genuine::Genuine;
+use crate::webhooks::{Refused, answer};
 
-/// A request on `/api/v1/telephony/{provider}/{hook}/{transfer}`.
-pub(crate) async fn take(
-    app: &App,
-    provider: &str,
-    hook: &str,
-    transfer: &str,
-    request: Request,
-) -> Result<Response, Refused> {
+/// The transfer that a path names, and whose account it is.
+pub(crate) async fn known(app: &App, provider: &str, transfer: &str) -> Result<(Context, Arc<Configuration>), Refused> {
     let found = app.calls.transfer_context(transfer).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
     // One that is over and one that never was sound like a wrong signature.
     let context = found.filter(|context| context.provider == provider).ok_or(Refused::NotGenuine("unrecognised"))?;
     let directory = app.store.directory();
     let configuration = directory.configuration(&context.configuration_id).cloned();
     let configuration = configuration.ok_or(Refused::NotGenuine("unrecognised"))?;
-    let generation = app.rollout.generation(provider, &context.generation).await.map_err(Refused::Unavailable)?;
-    let mut genuine = genuine::prove(app, &generation, configuration, request).await?;
-    let events = genuine.read(app, hook).await?;
+    Ok((context, configuration))
+}
+
+/// Takes a callback that was proved, and answers it.
+pub(crate) async fn act(app: &App, genuine: &mut Genuine, hook: &str, context: &Context) -> Result<Response, Refused> {
+    let (action, leg) = told(app, genuine, hook, context).await?;
+    app.metrics.webhook(WebhookOutcome::Accepted);
+    answer::checked(genuine.reply(app, Some(&stranger(&leg)), &action).await?)
+}
+
+/// Passes on what happened. Says what the leg is told, and which it is.
+pub(crate) async fn told(
+    app: &App,
+    genuine: &mut Genuine,
+    hook: &str,
+    context: &Context,
+) -> Result<(Action, String), Refused> {
     let (mut action, mut leg) = (Action::Acknowledge, String::new());
-    for event in events {
+    for event in genuine.read(app, hook).await? {
         let Some((named, status)) = said(&event) else { continue };
         leg.clone_from(named);
         if matches!(event, Event::Instructions(_)) {
             action = context.conference(true);
         }
         if let Some(status) = status {
-            reported(app, &context, named, status).await?;
+            reported(app, context, named, status).await?;
         }
     }
-    app.metrics.webhook(WebhookOutcome::Accepted);
-    answer::checked(genuine.reply(app, Some(&stranger(&leg)), &action).await?)
+    Ok((action, leg))
 }
 
 /// The leg, and how it stands. Whoever asks what to do was answered.

@@ -17,7 +17,7 @@ use jackfield_store::{Call, new_id};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use callback::{heard, take as callback};
+pub(crate) use callback::{act, heard, known, told};
 pub(crate) use context::Context;
 
 use crate::call_service::{CallProblem, CallService};

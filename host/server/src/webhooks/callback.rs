@@ -24,14 +24,10 @@ pub(crate) async fn take(
     call: &str,
     request: Request,
 ) -> Result<Response, Refused> {
-    if transfers::is_transfer(call) {
-        return transfers::callback(app, provider, hook, call, request).await;
-    }
-    let (call, configuration) = known(app, provider, call).await?;
-    // A call is read by the generation it began with, also when another one serves by now.
-    let generation = app.calls.generation_of(&call).await.map_err(Refused::Unavailable)?;
+    let (subject, configuration) = subject(app, provider, call).await?;
+    let generation = subject.generation(app).await.map_err(Refused::Unavailable)?;
     let came_at = now_for_guests();
-    let about = About::Call { id: call.id.clone(), hook: hook.to_owned() };
+    let about = About::Call { id: call.to_owned(), hook: hook.to_owned() };
     let mut genuine = match genuine::prove(app, &generation, configuration, request).await {
         Ok(genuine) => genuine,
         Err(Unproved { why, request }) => {
@@ -41,7 +37,10 @@ pub(crate) async fn take(
             return Err(why);
         }
     };
-    let outcome = act(app, &mut genuine, hook, call).await;
+    let outcome = match subject {
+        Subject::Call(call) => act(app, &mut genuine, hook, *call).await,
+        Subject::Transfer(context) => transfers::act(app, &mut genuine, hook, &context).await,
+    };
     if outcome.as_ref().is_err_and(Refused::is_failure) {
         app.backlog().put(Waiting::of(&generation, about, genuine.request().clone(), came_at));
     }
@@ -59,11 +58,11 @@ pub(super) async fn again(
     request: Request,
     came_at: u64,
 ) -> Result<(), Refused> {
-    let (mut call, configuration) = known(app, &build.describe().name, call).await?;
+    let (subject, configuration) = subject(app, &build.describe().name, call).await?;
     let mut genuine = genuine::prove_as_of(app, build, configuration, request, came_at).await?;
-    let outcome = match genuine.read(app, hook).await {
-        Ok(events) => told(app, &mut genuine, events, &mut call).await.map(drop),
-        Err(refused) => Err(refused),
+    let outcome = match subject {
+        Subject::Call(mut call) => told(app, &mut genuine, hook, &mut call).await.map(drop),
+        Subject::Transfer(context) => transfers::told(app, &mut genuine, hook, &context).await.map(drop),
     };
     if outcome.is_err() {
         genuine.forget(app).await;
@@ -71,18 +70,38 @@ pub(super) async fn again(
     outcome
 }
 
-async fn known(app: &App, provider: &str, call: &str) -> Result<(Call, Arc<Configuration>), Refused> {
-    let stored = app.store.call(call).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
+/// What a callback's path names.
+enum Subject {
+    Call(Box<Call>),
+    Transfer(Box<transfers::Context>),
+}
+
+impl Subject {
+    /// The build that reads about it: the one it began on, also when another one serves by now.
+    async fn generation(&self, app: &App) -> Result<Arc<Generation>, String> {
+        match self {
+            Self::Call(call) => app.calls.generation_of(call).await,
+            Self::Transfer(context) => app.rollout.generation(&context.provider, &context.generation).await,
+        }
+    }
+}
+
+/// It, and whose account it is.
+async fn subject(app: &App, provider: &str, id: &str) -> Result<(Subject, Arc<Configuration>), Refused> {
+    if transfers::is_transfer(id) {
+        let (context, configuration) = transfers::known(app, provider, id).await?;
+        return Ok((Subject::Transfer(Box::new(context)), configuration));
+    }
+    let stored = app.store.call(id).await.map_err(|error| Refused::Unavailable(error.to_string()))?;
     // An unknown call and another provider's call sound like a wrong signature.
     let call = stored.filter(|call| call.provider == provider).ok_or(Refused::NotGenuine("unrecognised"))?;
-    let directory = app.store.directory();
-    let configuration = directory.configuration(&call.configuration_id).cloned();
-    Ok((call, configuration.ok_or(Refused::NotGenuine("unrecognised"))?))
+    let configuration = app.store.directory().configuration(&call.configuration_id).cloned();
+    let configuration = configuration.ok_or(Refused::NotGenuine("unrecognised"))?;
+    Ok((Subject::Call(Box::new(call)), configuration))
 }
 
 async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Result<Response, Refused> {
-    let events = genuine.read(app, hook).await?;
-    let action = match told(app, genuine, events, &mut call).await? {
+    let action = match told(app, genuine, hook, &mut call).await? {
         true => instructions(app, &call).await?,
         false => Action::Acknowledge,
     };
@@ -91,9 +110,9 @@ async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Re
 }
 
 /// Passes on what happened. Says whether the provider asks how to go on with the call.
-async fn told(app: &App, genuine: &mut Genuine, events: Vec<Event>, call: &mut Call) -> Result<bool, Refused> {
+async fn told(app: &App, genuine: &mut Genuine, hook: &str, call: &mut Call) -> Result<bool, Refused> {
     let mut asks = false;
-    for event in events {
+    for event in genuine.read(app, hook).await? {
         let named = match &event {
             Event::Status(update) => &update.provider_id,
             Event::Instructions(instructions) => &instructions.provider_id,
