@@ -351,12 +351,22 @@ impl Generation {
         }
     }
 
+    /// A guest's turn to look at a new webhook, where nobody has to be waited for.
+    pub fn free_turn(&self) -> Option<Turn<'_>> {
+        self.turns.free()
+    }
+
     /// Waits for a guest's turn to look at a new webhook.
     ///
     /// # Errors
     /// When too many wait already.
     pub async fn turn(&self) -> Result<Turn<'_>, GuestError> {
         self.turns.take().await
+    }
+
+    /// A guest of it used up its time: one fewer may run at once, for a while.
+    pub fn ran_out_of_time(&self, now: Instant) {
+        self.turns.lose_one(now);
     }
 
     /// Waits for a guest's turn to go on with a webhook that it has begun.

@@ -8,9 +8,30 @@ use crate::types::{Check, EqualCheck, Hash, HmacCheck, Proof};
 /// Looks a secret up by its field's name.
 pub type Secrets<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
-/// Does any of the checks hold? All are evaluated, so that time does not tell which one did.
+/// What makes a proof hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Basis {
+    /// The plugin's word, or a key that it brings itself: as good as the plugin is.
+    Plugin,
+    /// A secret or a key that the account holds.
+    Account,
+}
+
+/// Does any of the checks hold, and by what? `own_key` knows the public keys that the account holds. All are evaluated, so that
+/// time does not tell which one did.
+pub fn basis(proof: &Proof, secrets: Secrets<'_>, own_key: &dyn Fn(&[u8]) -> bool) -> Option<Basis> {
+    let of = |check: &Check| match check {
+        Check::Hmac(_) | Check::Equal(_) => Basis::Account,
+        Check::Ed25519(check) if own_key(&check.public_key) => Basis::Account,
+        _ => Basis::Plugin,
+    };
+    let held = |check: &Check| check_holds(check, secrets).then(|| of(check));
+    proof.any_of.iter().fold(None, |best, check| best.max(held(check)))
+}
+
+/// Does any of the checks hold?
 pub fn holds(proof: &Proof, secrets: Secrets<'_>) -> bool {
-    proof.any_of.iter().fold(false, |genuine, check| genuine | check_holds(check, secrets))
+    basis(proof, secrets, &|_| false).is_some()
 }
 
 fn check_holds(check: &Check, secrets: Secrets<'_>) -> bool {
@@ -46,7 +67,9 @@ fn equal_holds(check: &EqualCheck, secrets: Secrets<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::types::Ed25519Check;
 
     fn proof(check: Check) -> Proof {
         Proof { any_of: vec![check], signed_at: None, replay_key: None }
@@ -91,6 +114,25 @@ mod tests {
         for wrong in ["", "righ", "right ", "Right"] {
             assert!(!holds(&equal(wrong), &secrets), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_proof_rests_on_what_the_account_holds_or_on_the_plugin_alone() {
+        let pair = signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let public_key = signature::KeyPair::public_key(&pair).as_ref().to_vec();
+        let signature = pair.sign(b"message").as_ref().to_vec();
+        let signed_by_key = proof(Check::Ed25519(Ed25519Check {
+            public_key: public_key.clone(),
+            message: b"message".to_vec(),
+            signature,
+        }));
+        let known = |key: &[u8]| key == public_key;
+        let both = Proof { any_of: vec![Check::Verified, sha1("token", signed("right"))], ..proof(Check::Verified) };
+        assert_eq!(basis(&signed_by_key, &secrets, &known), Some(Basis::Account));
+        assert_eq!(basis(&signed_by_key, &secrets, &|_| false), Some(Basis::Plugin));
+        assert_eq!(basis(&proof(Check::Verified), &secrets, &known), Some(Basis::Plugin));
+        assert_eq!(basis(&both, &secrets, &known), Some(Basis::Account));
+        assert_eq!(basis(&proof(sha1("token", signed("wrong"))), &secrets, &known), None);
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Whose turn it is among the guests of one build: so many run at the same time, so many more may wait, and whoever comes then
 //! is turned away. What one build has to wait for, no other waits for.
+//!
+//! A build that used up a guest's time has one place less for a while, down to the last: what keeps a core from others shall not
+//! keep all of them.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -14,23 +20,58 @@ pub(crate) struct Turns {
     waiting: AtomicUsize,
     most_waiting: usize,
     turned_away: AtomicU64,
+    at_once: usize,
+    /// When places that were lost come back.
+    lost: Mutex<VecDeque<Instant>>,
+    /// Places that were lost while somebody had them: whoever is done next takes one along.
+    owed: AtomicUsize,
 }
+
+/// How long a place is lost for.
+const LOST: Duration = Duration::from_secs(10);
 
 /// A guest may run for as long as this is held. Not to be held while waiting for anything else.
 #[derive(Debug)]
-pub struct Turn<'a>(#[expect(dead_code, reason = "held for its end")] Option<SemaphorePermit<'a>>);
+pub struct Turn<'a> {
+    /// None where the places are gone, which they never are.
+    permit: Option<SemaphorePermit<'a>>,
+    owed: &'a AtomicUsize,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let pays = self.owed.try_update(Ordering::Relaxed, Ordering::Relaxed, |owed| owed.checked_sub(1)).is_ok();
+        if let Some(permit) = self.permit.take().filter(|_| pays) {
+            permit.forget();
+        }
+    }
+}
 
 impl Turns {
     pub(crate) fn new(at_once: usize, most_waiting: usize) -> Self {
-        let places = Semaphore::new(at_once.max(1));
-        Self { places, waiting: AtomicUsize::new(0), most_waiting, turned_away: AtomicU64::new(0) }
+        let at_once = at_once.max(1);
+        Self {
+            places: Semaphore::new(at_once),
+            waiting: AtomicUsize::new(0),
+            most_waiting,
+            turned_away: AtomicU64::new(0),
+            at_once,
+            lost: Mutex::default(),
+            owed: AtomicUsize::new(0),
+        }
+    }
+
+    /// For who does not want to wait.
+    pub(crate) fn free(&self) -> Option<Turn<'_>> {
+        self.places.try_acquire().ok().map(|permit| Turn { permit: Some(permit), owed: &self.owed })
     }
 
     /// For who comes new.
     pub(crate) async fn take(&self) -> Result<Turn<'_>, GuestError> {
-        if let Ok(permit) = self.places.try_acquire() {
-            return Ok(Turn(Some(permit)));
+        if let Some(turn) = self.free() {
+            return Ok(turn);
         }
+        self.regain(Instant::now());
         if self.waiting.load(Ordering::Relaxed) >= self.most_waiting {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
             return Err(GuestError::NoInstance("so many wait for this plugin that no more may".to_owned()));
@@ -42,7 +83,24 @@ impl Turns {
     pub(crate) async fn wait(&self) -> Turn<'_> {
         let _waiting = Waiting::one(&self.waiting);
         // Never closed.
-        Turn(self.places.acquire().await.ok())
+        Turn { permit: self.places.acquire().await.ok(), owed: &self.owed }
+    }
+
+    /// A guest used up its time.
+    pub(crate) fn lose_one(&self, now: Instant) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.len() + 1 < self.at_once {
+            lost.push_back(now + LOST);
+            self.owed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Brings back what was lost long enough ago.
+    fn regain(&self, now: Instant) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        while lost.pop_front_if(|back| *back <= now).is_some() {
+            self.places.add_permits(1);
+        }
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -94,5 +152,28 @@ mod tests {
         drop(first);
         assert!(matches!(second.as_mut().poll(&mut context), Poll::Ready(Ok(_))));
         assert_eq!(turns.waiting(), 1);
+    }
+
+    #[test]
+    fn who_uses_up_its_time_has_fewer_places_for_a_while_and_never_none() {
+        let (turns, now) = (Turns::new(2, 8), Instant::now());
+        let mut context = Context::from_waker(Waker::noop());
+        let mut places = || {
+            let mut held = Vec::new();
+            while let Poll::Ready(turn) = pin!(turns.wait()).poll(&mut context) {
+                held.push(turn);
+            }
+            held.len()
+        };
+        assert_eq!(places(), 2);
+        turns.lose_one(now);
+        turns.lose_one(now);
+        // Whoever is done first pays.
+        places();
+        assert_eq!(places(), 1);
+        turns.regain(now + LOST / 2);
+        assert_eq!(places(), 1);
+        turns.regain(now + LOST);
+        assert_eq!(places(), 2);
     }
 }

@@ -12,11 +12,31 @@ pub const ANY_NUMBER: &str = "*";
 #[derive(Debug, Default)]
 pub struct Directory {
     configurations: BTreeMap<String, Arc<Configuration>>,
+    /// By provider.
+    accounts: HashMap<String, Accounts>,
     numbers: HashMap<String, BTreeMap<String, PhoneNumber>>,
     agents: HashMap<String, Arc<Agent>>,
     organizations: BTreeMap<String, Organization>,
     /// By digest.
     tokens: HashMap<String, ApiToken>,
+}
+
+/// A provider's configurations, as webhooks ask for them.
+#[derive(Debug, Default)]
+struct Accounts {
+    all: Vec<Arc<Configuration>>,
+    /// By a public field, and what it holds.
+    by_field: HashMap<String, HashMap<String, Vec<Arc<Configuration>>>>,
+}
+
+impl Accounts {
+    fn put(&mut self, known: &Arc<Configuration>) {
+        self.all.push(Arc::clone(known));
+        for (field, value) in &known.fields {
+            let by_value = self.by_field.entry(field.clone()).or_default();
+            by_value.entry(value.clone()).or_default().push(Arc::clone(known));
+        }
+    }
 }
 
 impl Directory {
@@ -25,8 +45,15 @@ impl Directory {
         for number in numbers {
             by_configuration.entry(number.configuration_id.clone()).or_default().insert(number.number.clone(), number);
         }
+        let configurations: BTreeMap<_, _> =
+            configurations.into_iter().map(|known| (known.id.clone(), Arc::new(known))).collect();
+        let mut accounts: HashMap<String, Accounts> = HashMap::new();
+        for known in configurations.values() {
+            accounts.entry(known.provider.clone()).or_default().put(known);
+        }
         Self {
-            configurations: configurations.into_iter().map(|known| (known.id.clone(), Arc::new(known))).collect(),
+            configurations,
+            accounts,
             numbers: by_configuration,
             agents: agents.into_iter().map(|known| (known.id.clone(), Arc::new(known))).collect(),
             ..Self::default()
@@ -67,7 +94,18 @@ impl Directory {
 
     /// Those of one provider.
     pub fn configurations_of(&self, provider: &str) -> impl Iterator<Item = &Arc<Configuration>> {
-        self.configurations.values().filter(move |known| known.provider == provider)
+        self.accounts.get(provider).into_iter().flat_map(|accounts| &accounts.all)
+    }
+
+    /// Those of one provider that hold that value in a field.
+    pub fn configurations_with(
+        &self,
+        provider: &str,
+        field: &str,
+        value: &str,
+    ) -> impl Iterator<Item = &Arc<Configuration>> {
+        let by_value = self.accounts.get(provider).and_then(|accounts| accounts.by_field.get(field));
+        by_value.and_then(|by_value| by_value.get(value)).into_iter().flatten()
     }
 
     /// The configuration with that id.

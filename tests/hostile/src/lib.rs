@@ -6,6 +6,7 @@
 
 mod provoke;
 mod second_tier;
+mod telephone;
 
 use anyhow::{Context, Result};
 use jackfield_plugins::GuestError;
@@ -14,6 +15,7 @@ use wit_parser::Resolve;
 
 pub use crate::provoke::{EXPORTS as EXPORTS_AT_WORK, provoke};
 pub use crate::second_tier::Foreign;
+pub use crate::telephone::NUMBER;
 
 /// Where a plugin misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,10 @@ pub struct Hostile {
     pub import: Option<Foreign>,
     /// Misbehaves as soon as it is instantiated.
     pub at_start: bool,
+    /// Says of every request that it is its own.
+    pub claims: bool,
+    /// Takes calls: what is posted is the number that calls, and the answer is where its audio goes.
+    pub takes_calls: bool,
     /// Has a function that is little to read and much to compile.
     pub bomb: bool,
 }
@@ -129,7 +135,17 @@ impl Hostile {
     /// A plugin for provider `name` that misbehaves in one export.
     pub fn new(name: &str, export: Export, misdeed: Misdeed) -> Self {
         let contract = "0.1.0".to_owned();
-        Self { name: name.to_owned(), export, misdeed, contract, import: None, at_start: false, bomb: false }
+        Self {
+            name: name.to_owned(),
+            export,
+            misdeed,
+            contract,
+            import: None,
+            at_start: false,
+            claims: false,
+            takes_calls: false,
+            bomb: false,
+        }
     }
 
     /// A plugin with no fault but its name, its imports or its contract.
@@ -193,6 +209,20 @@ impl Hostile {
         self
     }
 
+    /// Says of every request that it is its own.
+    #[must_use]
+    pub fn claiming(mut self) -> Self {
+        self.claims = true;
+        self
+    }
+
+    /// Takes calls to [`NUMBER`] from whoever posts a number, and carries PCMU as it comes.
+    #[must_use]
+    pub fn taking_calls(mut self) -> Self {
+        self.takes_calls = true;
+        self
+    }
+
     /// Much work for a compiler.
     #[must_use]
     pub fn bomb(mut self) -> Self {
@@ -249,13 +279,16 @@ impl Hostile {
             (true, Misdeed::BadTags) => FOUL,
             (true, Misdeed::BeyondMemory) => BEYOND,
             (true, Misdeed::BadText) => BAD_DESCRIPTION,
+            _ if self.claims && *export == Export::Identify => CLAIM,
             _ => *result,
         };
+        let of_a_telephone = if self.takes_calls { telephone::result(*export) } else { None };
+        let result = of_a_telephone.unwrap_or_else(|| format!("(i32.const {result})"));
         let version = &self.contract;
         let signature = if parameters.is_empty() { String::new() } else { format!("(param {parameters})") };
         format!(
             "(func ${name} (export \"jackfield:provider/{interface}@{version}#{name}\") {signature} (result i32)\n  \
-             {used}\n  {body}\n  i32.const {result})\n"
+             {used}\n  {body}\n  {result})\n"
         )
     }
 }
@@ -322,6 +355,7 @@ const EXPORTS: [ExportShape; 9] = [
 const ZEROS: u32 = 1024;
 const DESCRIPTION: u32 = 2048;
 const BAD_DESCRIPTION: u32 = 2304;
+const CLAIM: u32 = 2496;
 const PROOF: u32 = 2560;
 const CHECKS: u32 = 2688;
 const REPLY: u32 = 2816;
@@ -388,6 +422,8 @@ fn data(name: &str) -> String {
     let segments = [
         (DESCRIPTION, words(&description)),
         (BAD_DESCRIPTION, words(&bad)),
+        // An identity that names nothing.
+        (CLAIM, words(&[1, 0, 0, 0, 0, 0, 0])),
         // ok, then a list of one check; no time, no key.
         (PROOF, words(&[0, 0, CHECKS, 1])),
         // `verified`.
@@ -416,7 +452,11 @@ fn data(name: &str) -> String {
         (TEXT + 128, escaped(b"content-type")),
         (TEXT + 160, escaped(b"text/plain\r\nset-cookie: a=b")),
     ];
-    segments.iter().map(|(at, bytes)| format!("  (data (i32.const {at}) \"{bytes}\")\n")).collect()
+    segments
+        .iter()
+        .chain(&telephone::data())
+        .map(|(at, bytes)| format!("  (data (i32.const {at}) \"{bytes}\")\n"))
+        .collect()
 }
 
 fn words(words: &[u32]) -> String {

@@ -60,6 +60,12 @@ async fn a_plugin_that_loops_at_recognising_webhooks_is_soon_not_asked_any_more(
     let world = World::new().await;
     let bytes = Hostile::new("looping", Export::Identify, Misdeed::Loop).build().unwrap();
     world.api.put_plugin("looping", bytes).await.unwrap().expect(200).unwrap();
+    // A provider that nobody has an account with is not asked.
+    world.carrier.ring_through(&Leg::inbound(CALLER, NUMBER)).await.unwrap();
+    let plugin = world.api.get("plugins/looping").await.unwrap().expect(200).unwrap();
+    assert_eq!(plugin["generations"][0]["deadlines"], 0, "{plugin:#}");
+    let configuration = json!({ "name": "looping", "provider": "looping", "fields": {} });
+    world.api.create("telephony/configurations", &configuration).await.unwrap();
     for index in 0..40 {
         let caller = format!("+1415555{index:04}");
         world.carrier.ring_through(&Leg::inbound(&caller, NUMBER)).await.unwrap();
@@ -68,6 +74,29 @@ async fn a_plugin_that_loops_at_recognising_webhooks_is_soon_not_asked_any_more(
     let deadlines = plugin["generations"][0]["deadlines"].as_u64().unwrap();
     assert_eq!(deadlines, 5, "{plugin:#}");
     assert_eq!(plugin["breaker"]["state"], "out", "{plugin:#}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_claims_every_webhook_gets_none_that_another_can_prove() {
+    let world = World::new().await;
+    let shared = "https://gw.example.net/api/v1/telephony/inbound/run";
+    let form = vec![("AccountSid".to_owned(), "AC00000000000000000000000000000000".to_owned())];
+    let nobodys = Webhook::new(shared, form);
+    assert_eq!(world.carrier.post(&nobodys).await.unwrap().status, 403);
+    // Asked before Twilio's plugin: one fails at its proof, one says that there is nothing to prove.
+    for (name, misdeed, status) in [("a-broken", Misdeed::Trap, 502), ("b-thief", Misdeed::Nothing, 200)] {
+        let bytes = Hostile::new(name, Export::Authenticate, misdeed).claiming().build().unwrap();
+        world.api.put_plugin(name, bytes).await.unwrap().expect(200).unwrap();
+        let configuration = json!({ "name": name, "provider": name, "fields": {} });
+        world.api.create("telephony/configurations", &configuration).await.unwrap();
+        let caller = format!("+1415555{status:04}");
+        let call = world.carrier.ring_through(&Leg::inbound(&caller, NUMBER)).await.unwrap();
+        assert!(call.url.contains("/ws/"), "{}", call.url);
+        assert_eq!(world.carrier.post(&nobodys).await.unwrap().status, status, "{name}");
+    }
+    let calls = world.api.get("calls").await.unwrap().expect(200).unwrap();
+    let providers: Vec<_> = calls["items"].as_array().unwrap().iter().map(|call| &call["provider"]).collect();
+    assert_eq!(providers, ["twilio", "twilio"], "{calls:#}");
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! The proof that a webhook is genuine, as a type: only this file makes a [`Genuine`], and only a [`Genuine`] is read.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jackfield_plugins::proof::Basis;
 use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
 use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof, secrets_of};
 use jackfield_store::{Configuration, Directory, Secret};
@@ -45,40 +49,77 @@ pub(crate) struct Unproved {
 /// Looks for the account that a request proves to be about, over all plugins that recognise it.
 pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Refused> {
     let directory = app.store.directory();
-    let (mut reason, mut busy) = ("unrecognised", None);
+    let (mut refused, mut weak) = (Refused::NotGenuine("unrecognised"), None);
     let input = input_of(&request);
-    for generation in app.plugins.serving().into_iter().filter(|generation| generation.reads_webhooks()) {
-        let turn = match generation.turn().await {
-            Ok(turn) => turn,
-            // It may have been this one's.
-            Err(error) => {
-                busy = Some(error.to_string());
+    // A provider that nobody has an account with is not asked: it costs nothing, and learns nothing of others' calls.
+    let asked = |generation: &Arc<Generation>| {
+        generation.reads_webhooks() && directory.configurations_of(&generation.describe().name).next().is_some()
+    };
+    let mut queue: VecDeque<_> = app.plugins.serving().into_iter().filter(asked).collect();
+    // Whoever has no turn free is asked once more behind all others: what is kept waiting by one plugin is its own.
+    let mut first_round = queue.len();
+    while let Some(generation) = queue.pop_front() {
+        let turn = match generation.free_turn() {
+            Some(turn) => Ok(turn),
+            None if first_round > 0 => {
+                first_round -= 1;
+                queue.push_back(Arc::clone(&generation));
                 continue;
             }
+            None => generation.turn().await,
         };
-        // One that is out must not keep the others from it.
-        let Ok(mut guest) = fresh(app, &generation, &input) else { continue };
-        let identity = match guest.identify(&request) {
-            Ok(Some(identity)) => identity,
-            Ok(None) => continue,
-            // It must not keep the others from recognising it, and not cost every webhook its time again and again.
-            Err(error) => {
-                failed(app, &generation, &request, &error);
-                continue;
-            }
+        first_round = first_round.saturating_sub(1);
+        let outcome = match turn {
+            Ok(_turn) => claimed(app, &generation, &directory, &request, &input),
+            Err(error) => Err(Refused::Unavailable(error.to_string())),
         };
-        let provider = &generation.describe().name;
-        for configuration in candidates(&directory, &generation, provider, &identity) {
-            match proven(app, &mut guest, &configuration, &request, now_for_guests())? {
-                Ok(held) => {
-                    drop(turn);
-                    return Ok(genuine(guest, held, configuration, directory, request, input));
-                }
-                Err(why) => reason = why,
+        match outcome {
+            // Any plugin can say that a request is its own, also of one that is another's.
+            Ok(claim) if claim.2.basis == Basis::Plugin => {
+                weak.get_or_insert(claim);
             }
+            Ok((guest, configuration, held)) => {
+                return Ok(genuine(guest, held, configuration, directory, request, input));
+            }
+            // It may have been this one's, and must not keep the others from it.
+            Err(why) => refused = refused.or(why),
         }
     }
-    Err(busy.map_or(Refused::NotGenuine(reason), Refused::Unavailable))
+    let (guest, configuration, held) = weak.ok_or(refused)?;
+    Ok(genuine(guest, held, configuration, directory, request, input))
+}
+
+/// Who is to read a request, and about which account.
+type Claim = (WebhookGuest, Arc<Configuration>, Held);
+
+/// Asks one plugin whether a request is its own, and holds it to the proof.
+fn claimed(
+    app: &App,
+    generation: &Arc<Generation>,
+    directory: &Directory,
+    request: &Request,
+    input: &[u8; 32],
+) -> Result<Claim, Refused> {
+    let unrecognised = Refused::NotGenuine("unrecognised");
+    // One that is out is not asked.
+    let Ok(mut guest) = fresh(app, generation, input) else { return Err(unrecognised) };
+    let identity = match guest.identify(request) {
+        Ok(Some(identity)) => identity,
+        Ok(None) => return Err(unrecognised),
+        // Nothing says that it was meant; and it is not to cost every webhook its time again and again.
+        Err(error) => {
+            failed(app, generation, request, &error);
+            return Err(unrecognised);
+        }
+    };
+    let mut reason = "unrecognised";
+    for configuration in candidates(directory, generation, &generation.describe().name, &identity) {
+        match proven(app, &mut guest, &configuration, request, now_for_guests())? {
+            Ok(held) => return Ok((guest, configuration, held)),
+            Err(why) => reason = why,
+        }
+    }
+    Err(Refused::NotGenuine(reason))
 }
 
 /// Proves a request about a known account, with the generation that is to read it.
@@ -237,8 +278,12 @@ fn failed(app: &App, generation: &Generation, request: &Request, error: &GuestEr
         json!({ "error": error.to_string(), "request": shown })
     };
     // A trap is over at once; a guest that uses up its time has kept a thread from others for all of it.
-    let weight = if matches!(error, GuestError::Deadline { .. }) { 4 } else { 1 };
-    if app.rollout.breaker().failed(generation.digest(), &input, weight, shown, Instant::now()) {
+    let (now, ran_out) = (Instant::now(), matches!(error, GuestError::Deadline { .. }));
+    if ran_out {
+        generation.ran_out_of_time(now);
+    }
+    let weight = if ran_out { 4 } else { 1 };
+    if app.rollout.breaker().failed(generation.digest(), &input, weight, shown, now) {
         tracing::error!(plugin, digest = generation.digest(), "a plugin keeps failing and is taken out for a while");
     }
     Refused::Plugin(error.to_string())
@@ -268,17 +313,14 @@ fn candidates(
     identity: &Identity,
 ) -> Vec<Arc<Configuration>> {
     let field = generation.describe().identifying_field.as_deref();
-    let fits = |configuration: &Arc<Configuration>| match (field, &identity.account, &identity.called) {
-        (Some(field), Some(account), _) => configuration.fields.get(field) == Some(account),
-        (_, _, Some(called)) => directory.number(&configuration.id, called).is_some(),
-        _ => true,
+    if let (Some(field), Some(account)) = (field, &identity.account) {
+        return directory.configurations_with(provider, field, account).take(CANDIDATES).cloned().collect();
+    }
+    let has = |configuration: &Arc<Configuration>| match &identity.called {
+        Some(called) => directory.number(&configuration.id, called).is_some(),
+        None => true,
     };
-    directory
-        .configurations_of(provider)
-        .filter(|configuration| fits(configuration))
-        .take(CANDIDATES)
-        .cloned()
-        .collect()
+    directory.configurations_of(provider).filter(|configuration| has(configuration)).take(CANDIDATES).cloned().collect()
 }
 
 /// What a proof that held brings along.
@@ -287,6 +329,7 @@ struct Held {
     replay_key: Option<String>,
     at: u64,
     spent: Duration,
+    basis: Basis,
 }
 
 type Proven = Result<Held, &'static str>;
@@ -318,9 +361,11 @@ fn proven(
         Some((secret, _)) => Some(secret.expose()),
         None => secret(name),
     };
-    if !proof::holds(&proof, &secret) && (configuration.previous.is_empty() || !proof::holds(&proof, &older)) {
+    let own_key = |key: &[u8]| holds_key(configuration, key);
+    let by_older = || (!configuration.previous.is_empty()).then(|| proof::basis(&proof, &older, &own_key)).flatten();
+    let Some(basis) = proof::basis(&proof, &secret, &own_key).or_else(by_older) else {
         return Ok(Err("mismatch"));
-    }
+    };
     let window = app.settings.limits.replay_window();
     if let Some(signed) = proof.signed_at.filter(|signed| stale(*signed, now, window)) {
         let seconds = now.abs_diff(signed) / 1_000;
@@ -328,7 +373,16 @@ fn proven(
         return Ok(Err("stale"));
     }
     let replay_key = proof.replay_key.map(|key| format!("{}:{key}", configuration.id));
-    Ok(Ok(Held { account, replay_key, at: now, spent }))
+    Ok(Ok(Held { account, replay_key, at: now, spent, basis }))
+}
+
+/// Is that public key in one of an account's fields?
+fn holds_key(configuration: &Configuration, key: &[u8]) -> bool {
+    let is_key = |text: &String| {
+        let text = text.trim();
+        STANDARD.decode(text).is_ok_and(|known| known == key) || hex::decode(text).is_ok_and(|known| known == key)
+    };
+    configuration.fields.values().any(is_key)
 }
 
 fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
@@ -343,7 +397,7 @@ fn genuine(
     request: Request,
     input: [u8; 32],
 ) -> Genuine {
-    let Held { account, replay_key, at: proved_at, spent } = held;
+    let Held { account, replay_key, at: proved_at, spent, basis: _ } = held;
     // Without a key there is nothing to know it by.
     let repeated = replay_key.is_none().then_some(false);
     Genuine { guest, account, configuration, directory, request, replay_key, repeated, input, proved_at, spent }

@@ -66,6 +66,18 @@ pub(crate) enum Refused {
     Unavailable(String),
 }
 
+impl Refused {
+    /// Which of two plugins' refusals of one request says more: a failure, else the reason of the one that recognised it.
+    fn or(self, later: Self) -> Self {
+        match (&self, &later) {
+            (Self::NotGenuine("unrecognised"), _) => later,
+            (Self::NotGenuine(_), Self::NotGenuine("unrecognised")) => self,
+            (Self::NotGenuine(_), _) => later,
+            _ => self,
+        }
+    }
+}
+
 /// Reads the body within its limits, does the work, and answers in time even if the work takes longer.
 async fn take<F, W>(app: App, request: HttpRequest, work: F) -> Response
 where
