@@ -22,6 +22,7 @@ pub mod place;
 pub mod proxy;
 pub mod sentinel;
 pub mod speech;
+pub mod telephone;
 pub mod telnyx_rest;
 pub mod twilio_rest;
 pub mod webex;

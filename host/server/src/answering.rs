@@ -94,6 +94,12 @@ pub(crate) async fn admit(
             app.calls.seats.give_back(&call).await;
             Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false })
         }
+        Inserted::New(call) if !app.rollout.may_carry(generation) => {
+            app.calls.refuse(&call, "failed", "its plugin keeps failing at audio, and gets no calls for a while").await;
+            app.calls.seats.give_back(&call).await;
+            let action = say("An application error has occurred. Goodbye.");
+            Ok(Answer { call: Some(call), action, again: false })
+        }
         Inserted::New(call) => {
             app.calls.begin(call.clone(), generation.pin(), Arc::clone(configuration));
             let stream = app.calls.stream_by(&call, &ticket);

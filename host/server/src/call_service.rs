@@ -432,8 +432,8 @@ impl CallService {
         configuration: Arc<Configuration>,
         placed_by: Option<PlaceRequest>,
     ) -> Handle {
-        let Switchboard { store, metrics, .. } = &*self.board;
-        let (way, store, metrics) = (self.way_out(), store.clone(), metrics.clone());
+        let Switchboard { store, metrics, rollout, .. } = &*self.board;
+        let (way, store, metrics, rollout) = (self.way_out(), store.clone(), metrics.clone(), rollout.clone());
         let (registry, seats, wishes) = (self.registry.clone(), self.seats.clone(), self.wishes.sender.clone());
         live::start(Parts {
             network: self.board.network.clone(),
@@ -447,6 +447,7 @@ impl CallService {
             metrics,
             registry,
             seats,
+            rollout,
             wishes,
             placed_by,
         })

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::interval;
 
@@ -15,6 +16,7 @@ use super::table::{Limit, Table};
 use crate::carrier::Leg;
 use crate::hostile::{Export, Hostile, Misdeed};
 use crate::place;
+use crate::telephone::Telephone;
 
 const CALLS: usize = 500;
 /// Eight seconds of frames.
@@ -28,14 +30,16 @@ const LATE: f64 = 0.1;
 enum Attack {
     None,
     HostilePlugin,
+    HostileAudio,
     Compiling,
     SlowDatabase,
     Webhooks,
 }
 
-const ATTACKS: [(Attack, &str); 5] = [
+const ATTACKS: [(Attack, &str); 6] = [
     (Attack::None, "nothing else"),
     (Attack::HostilePlugin, "a plugin that loops in webhooks"),
+    (Attack::HostileAudio, "a plugin that loops in its own calls' audio"),
     (Attack::Compiling, "a component being compiled"),
     (Attack::SlowDatabase, "a database that takes 3 s"),
     (Attack::Webhooks, "2,000 webhooks a second"),
@@ -79,7 +83,16 @@ async fn begin(attack: Attack, crowd: &Arc<Crowd>, over: &Arc<AtomicBool>) -> Re
         Attack::HostilePlugin => {
             let looping = Hostile::new("looping", Export::Identify, Misdeed::Loop).build()?;
             crowd.api.put_plugin("looping", looping).await?.expect(200)?;
+            // One that nobody has an account with is not asked.
+            let account = json!({ "name": "looping", "provider": "looping", "fields": {} });
+            crowd.api.create("telephony/configurations", &account).await?;
             Some(tokio::spawn(async move { ring(&crowd, &over, 50).await }))
+        }
+        Attack::HostileAudio => {
+            let looping = Hostile::new("looping", Export::Decode, Misdeed::Loop);
+            let agent = crowd.api.add_agent("echo", None).await?;
+            let telephone = Telephone::install(&crowd.api, &crowd.carrier, &looping, &agent).await?;
+            Some(tokio::spawn(async move { call(&telephone, &over).await }))
         }
         Attack::Webhooks => Some(tokio::spawn(async move { ring(&crowd, &over, WEBHOOKS_A_SECOND).await })),
         Attack::Compiling => Some(tokio::spawn(async move { compile(&crowd, &over).await })),
@@ -103,6 +116,24 @@ async fn ring(crowd: &Arc<Crowd>, over: &AtomicBool, a_second: u64) -> Result<()
             ringing.spawn(async move { crowd.carrier.post(&crowd.carrier.inbound_webhook(&leg)).await.is_ok() });
         }
         while ringing.try_join_next().is_some() {}
+    }
+    Ok(())
+}
+
+/// Fifty calls a second that are dead with their first message.
+async fn call(telephone: &Telephone, over: &AtomicBool) -> Result<()> {
+    let (mut beat, mut calling, mut caller) = (interval(Duration::from_millis(20)), JoinSet::new(), 0);
+    while !over.load(Ordering::Relaxed) {
+        beat.tick().await;
+        caller += 1;
+        let (telephone, caller) = (telephone.clone(), caller.to_string());
+        calling.spawn(async move {
+            // None is put through while the plugin is out.
+            if let Ok(mut line) = telephone.call(&caller).await {
+                line.hear().await;
+            }
+        });
+        while calling.try_join_next().is_some() {}
     }
     Ok(())
 }

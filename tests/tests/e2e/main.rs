@@ -9,6 +9,7 @@ mod database;
 mod failover;
 mod fleet;
 mod grants;
+mod hostile_audio;
 mod hostile_plugins;
 mod inbound;
 mod lifetime;

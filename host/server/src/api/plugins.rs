@@ -1,6 +1,6 @@
 //! Plugins: what serves, new builds in, and back to the build before.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, Request, State};
 use jackfield_plugins::{Granted, PluginGrants, PluginSummary};
@@ -25,7 +25,7 @@ pub(crate) async fn list(State(app): State<App>) -> Answer {
 pub(crate) async fn read(State(app): State<App>, Path(name): Path<String>) -> Answer {
     let plugin = find(&app, &name)?;
     let mut shown = json!(plugin);
-    shown["breaker"] = app.rollout.breaker().shown(&plugin.digest, Instant::now());
+    shown["breaker"] = app.rollout.held_back(&plugin.digest);
     Ok(axum::Json(shown))
 }
 
@@ -162,7 +162,7 @@ pub(crate) async fn abort(State(app): State<App>, Path(name): Path<String>) -> A
 /// Lets a plugin in again that the breaker took out, and its inputs.
 pub(crate) async fn release(State(app): State<App>, Path(name): Path<String>) -> Answer {
     let plugin = find(&app, &name)?;
-    app.rollout.breaker().release(&plugin.digest);
+    app.rollout.release(&plugin.digest);
     Ok(axum::Json(json!({ "plugin": name, "digest": plugin.digest })))
 }
 

@@ -22,6 +22,7 @@ use crate::clock::{Stopwatch, now_ms};
 use crate::media::{Figures, StreamEnd, StreamNews, figures_shown};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
+use crate::rollout::Rollout;
 use crate::seats::Seats;
 
 /// What a call's task is made of.
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) seats: Seats,
+    pub(crate) rollout: Rollout,
     /// Where an agent's wish for a transfer goes.
     pub(crate) wishes: mpsc::UnboundedSender<(String, TransferWish)>,
     /// The order an outbound call was placed with, for reading it back.
@@ -51,6 +53,7 @@ struct Actor {
     metrics: Metrics,
     registry: Registry,
     seats: Seats,
+    rollout: Rollout,
     wishes: mpsc::UnboundedSender<(String, TransferWish)>,
     /// Another node has the call: nothing more is done about it here.
     lost: bool,
@@ -96,6 +99,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         metrics: parts.metrics,
         registry: parts.registry,
         seats: parts.seats,
+        rollout: parts.rollout,
         wishes: parts.wishes,
         lost: false,
         placed_by: parts.placed_by,
@@ -254,6 +258,11 @@ impl Actor {
             }
             StreamNews::Closed { end, stats, heard_ms } => {
                 self.handle.streaming.store(false, Ordering::Release);
+                let failure = match &end {
+                    StreamEnd::Plugin(why) => Some(why.as_str()),
+                    _ => None,
+                };
+                self.rollout.carried(&self.handle.generation, &self.handle.call().id, failure);
                 let data = figures_shown(&stats, heard_ms);
                 let event = NewEvent { kind: "audio".to_owned(), data };
                 self.write(CallChange::default(), vec![event]).await.ok();

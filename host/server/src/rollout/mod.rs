@@ -4,6 +4,7 @@
 //! comes before promotion touches nothing that serves; what comes after it can be taken back by a pointer.
 
 mod age;
+mod audio;
 mod bake;
 mod breaker;
 mod folder;
