@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_tests::carrier::{Leg, MediaStream, Signature};
-use jackfield_tests::twilio_rest::PlacedCall;
+use jackfield_tests::twilio_rest::{Fault, PlacedCall};
 use serde_json::{Value, json};
 
 use crate::world::{CALLER, NUMBER, World, ended, frames, id, speak_and_hear};
@@ -119,6 +119,22 @@ async fn a_destination_that_is_busy_gives_the_caller_back_to_the_agent() {
     stream.until("the echo", |heard| heard.bytes() >= before + 25 * 160).await.unwrap();
     stream.hang_up();
     world.call_when(&leg, "the end", ended).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_is_busy_at_once_was_rung_all_the_same() {
+    let world = World::new().await;
+    let (leg, _stream, call) = talking(&world).await;
+    // Twilio tells how it went before it answers that it tries.
+    world.rest.fail_next("POST", Fault::Stalled { done: true });
+    let busy = async {
+        until("the destination to be rung", || world.rest.calls().iter().any(|placed| placed.to == SOMEBODY)).await;
+        report(&world, &destination(&world), "busy", 1).await;
+    };
+    let ((status, begun), ()) = tokio::join!(transfer(&world, &call, "attended"), busy);
+    assert_eq!((status, &begun["state"]), (201, &json!("dialled")), "{begun}");
+    let live = world.call_when(&leg, "the failure", |call| told(call).1.is_some()).await;
+    assert_eq!(told(&live), (vec!["requested", "dialled", "failed"], Some("busy")));
 }
 
 #[tokio::test]

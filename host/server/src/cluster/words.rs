@@ -71,11 +71,18 @@ fn act(app: &App, said: Said) {
 }
 
 async fn carry_out(app: &App, errand: Errand) -> Result<Value, String> {
-    let done = match errand {
-        Errand::Tell { call, input } => app.calls.tell_here(&call, input).await,
-        Errand::Transfer { call, transfer, order } => app.calls.transfer_here(&call, &transfer, order).await,
-        Errand::Transferring { transfer, input } => app.calls.transferring_here(&transfer, input),
-        Errand::Audio { call } => return Ok(app.calls.audio_here(&call).unwrap_or_default()),
-    };
-    done.map(|()| Value::Null)
+    match errand {
+        Errand::Tell { call, input } => app.calls.tell_here(&call, input).await.map(done),
+        Errand::Transfer { call, transfer, order } => {
+            let context = app.calls.transfer_here(&call, &transfer, order).await?;
+            serde_json::to_value(context).map_err(|error| error.to_string())
+        }
+        Errand::Transferring { transfer, input } => app.calls.transferring_here(&transfer, input).map(done),
+        Errand::Audio { call } => Ok(app.calls.audio_here(&call).unwrap_or_default()),
+    }
+}
+
+/// What there is to say of what was only done.
+fn done((): ()) -> Value {
+    Value::Null
 }

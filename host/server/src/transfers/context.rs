@@ -3,6 +3,7 @@
 use jackfield_calls::{TransferMode, TransferState};
 use jackfield_plugins::types::{Action, ConferenceAction};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A transfer's context, as it lies in the shared state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +32,12 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| format!("a transfer's context is damaged: {error}"))
+        serde_json::from_str(text).map_err(damaged)
+    }
+
+    /// As another node tells it.
+    pub(crate) fn of(told: Value) -> Result<Self, String> {
+        serde_json::from_value(told).map_err(damaged)
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -46,4 +52,8 @@ impl Context {
             end_on_exit: true,
         })
     }
+}
+
+fn damaged(error: serde_json::Error) -> String {
+    format!("a transfer's context is damaged: {error}")
 }

@@ -87,23 +87,21 @@ impl CallService {
             None => CallProblem::Invalid(why),
         };
         if self.registry.get(&call.id).is_some() || call.owner == self.board.node.id() {
-            self.transfer_here(&call.id, &id, order).await.map_err(refused)?;
-        } else {
-            let errand = Errand::Transfer { call: call.id.clone(), transfer: id.clone(), order };
-            match self.board.node.ask(&call.owner, errand).await {
-                Ok(_) => {}
-                Err(NotTold::Refused(why)) => return Err(refused(why)),
-                Err(NotTold::Silent) => {
-                    let why = "the call's node does not answer; GET calls/{id}/transfer tells what came of it";
-                    return Err(CallProblem::ProviderUnavailable(why.to_owned()));
-                }
+            return self.transfer_here(&call.id, &id, order).await.map_err(refused);
+        }
+        let errand = Errand::Transfer { call: call.id.clone(), transfer: id, order };
+        match self.board.node.ask(&call.owner, errand).await {
+            Ok(context) => Context::of(context).map_err(CallProblem::Plugin),
+            Err(NotTold::Refused(why)) => Err(refused(why)),
+            Err(NotTold::Silent) => {
+                let why = "the call's node does not answer; GET calls/{id}/transfer tells what came of it";
+                Err(CallProblem::ProviderUnavailable(why.to_owned()))
             }
         }
-        self.transfer_context(&id).await?.ok_or_else(|| CallProblem::NotFound("the transfer is over".to_owned()))
     }
 
-    /// The same on the node that has the call.
-    pub(crate) async fn transfer_here(&self, call: &str, id: &str, order: TransferOrder) -> Result<(), String> {
+    /// The same on the node that has the call. Says how it stood when the destination was rung: it may be over by now.
+    pub(crate) async fn transfer_here(&self, call: &str, id: &str, order: TransferOrder) -> Result<Context, String> {
         let handle = self.registry.get(call).ok_or("the call is over")?;
         let call = handle.call();
         let caller = call.provider_call_id.clone().ok_or("the provider has not named the call yet")?;

@@ -17,7 +17,7 @@ use crate::live::{Handle, Whisper};
 /// How a reason begins that the agent was told already.
 pub(super) const TOLD: &str = "the transfer came to nothing";
 
-type Rung = oneshot::Sender<Result<(), String>>;
+type Rung = oneshot::Sender<Result<Context, String>>;
 
 struct Task {
     service: CallService,
@@ -174,10 +174,17 @@ impl Task {
         match state {
             TransferState::Requested => {}
             TransferState::Failed => {
-                let why = format!("{TOLD}: {}", reason.unwrap_or_default());
-                self.rung.take().map(|rung| rung.send(Err(why)));
+                self.answer(Err(format!("{TOLD}: {}", reason.unwrap_or_default())));
             }
-            _ => drop(self.rung.take().map(|rung| rung.send(Ok(())))),
+            _ => self.answer(Ok(self.context.clone())),
+        }
+    }
+
+    /// Tells who ordered the transfer, once.
+    fn answer(&mut self, outcome: Result<Context, String>) {
+        if let Some(rung) = self.rung.take() {
+            // Whoever ordered it may have given up waiting.
+            rung.send(outcome).ok();
         }
     }
 
