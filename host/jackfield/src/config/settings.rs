@@ -275,8 +275,12 @@ impl Settings {
 
     /// Threads on which plugins look at webhooks.
     pub(crate) fn guest_threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.plugins.threads == 0 { cores() * 2 } else { self.plugins.threads }
+    }
+
+    /// Guests of one plugin that may run at once: whatever it does, others have half of the threads, and of the cores.
+    fn guests_at_once(&self) -> usize {
+        (self.guest_threads().min(cores()) / 2).max(1)
     }
 
     /// For guests.
@@ -293,8 +297,7 @@ impl Settings {
             instances: of.instances,
             generations: of.generations,
             requests: of.requests,
-            // Whatever one plugin does, others have half of the threads.
-            at_once: (self.guest_threads() / 2).max(1),
+            at_once: self.guests_at_once(),
             queue: of.queue,
             counted: false,
         };
@@ -327,6 +330,10 @@ impl Settings {
     pub(crate) fn media_workers(&self) -> usize {
         self.media.workers
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Providers sign the URL they dial, so it has to be just that.
