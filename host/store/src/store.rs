@@ -84,7 +84,12 @@ impl Backend {
             Self::Sqlite => SQLITE.to_vec(),
             Self::Postgres => POSTGRES.to_vec(),
         };
-        AnyPoolOptions::new()
+        let options = match self {
+            // To a file of this machine they never go stale.
+            Self::Sqlite => AnyPoolOptions::new().idle_timeout(None).max_lifetime(None),
+            Self::Postgres => AnyPoolOptions::new(),
+        };
+        options
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(self == Self::Postgres && connections > 1)
@@ -98,6 +103,15 @@ impl Backend {
                 })
             })
     }
+}
+
+/// As many all the time are as many descriptors all the time, which tells a leak from a busy hour.
+async fn open_all(pool: &AnyPool, connections: u32) -> Result<(), StoreError> {
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(pool.acquire().await?);
+    }
+    Ok(())
 }
 
 impl Store {
@@ -118,6 +132,9 @@ impl Store {
         // A newer host may have been here: what it added is no concern of this one.
         let migrated = sqlx::migrate!("../../migrations").set_ignore_missing(true).run(&pool).await;
         migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        if backend == Backend::Sqlite {
+            open_all(&pool, connections).await?;
+        }
         let writer = Writer::start(backend.pool(1).connect(&url).await?);
         let store = Self {
             pool,
