@@ -9,6 +9,7 @@ mod logs;
 mod plugin;
 mod serve;
 mod stock;
+mod threads;
 
 use std::io::Write;
 use std::process::ExitCode;

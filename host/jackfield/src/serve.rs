@@ -24,11 +24,10 @@ use crate::ending::Ending;
 use crate::home::{self, Home, refuse};
 use crate::logs;
 use crate::stock::STOCK;
+use crate::threads;
 
 /// After their time is up, calls are hung up, and the providers' answers are waited for so long.
 const GOODBYE: Duration = Duration::from_secs(10);
-/// Steps below the priority of audio and network.
-const GUESTS_STEP_BACK: i32 = 5;
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Serves until a signal, and says how it ended.
@@ -46,7 +45,7 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
     };
-    let guests = match guest_threads(settings.guest_threads()) {
+    let guests = match threads::guests(settings.guest_threads()) {
         Ok(guests) => guests,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
     };
@@ -56,17 +55,6 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
     guests.shutdown_background();
     runtime.shutdown_background();
     ending
-}
-
-/// Threads on which plugins look at webhooks and talk to their providers: a plugin that takes all its time there keeps the
-/// network's threads from nothing. They step back where cores are short: a webhook may wait a moment, and audio may not.
-fn guest_threads(count: usize) -> std::io::Result<Runtime> {
-    let mut threads = tokio::runtime::Builder::new_multi_thread();
-    threads.worker_threads(count).thread_name("guest").enable_all().on_thread_start(|| {
-        // Where it cannot be lowered, all are equal.
-        rustix::process::nice(GUESTS_STEP_BACK).ok();
-    });
-    threads.build()
 }
 
 /// Names and values that are not text belong to nobody here.
@@ -155,7 +143,8 @@ fn recordings(
 fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
     let Wires { shared, node, store, plugins, egress, server, admin, recordings, guests } = wires;
     let (metrics, drain) = (Metrics::default(), Drain::default());
-    let media = MediaPool::start(settings.media_workers(), metrics.clone(), recordings);
+    let first = threads::audio(settings.realtime_audio());
+    let media = MediaPool::start(settings.media_workers(), metrics.clone(), recordings, first);
     let media = media.map_err(|error| format!("the audio threads cannot be started: {error}"))?;
     let rollout = Rollout::new(plugins.clone(), store.clone(), server.rollout.clone());
     let calls = CallService::new(Switchboard {
@@ -179,7 +168,8 @@ fn wire(settings: &Settings, wires: Wires) -> Result<Parts, String> {
 fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<PluginHost, String> {
     let (limits, pooling) = settings.guests();
     let cache = CompiledCache::new(settings.data.join("cache"), &keyring.derive("compiled plugins"));
-    let host = PluginHost::new(limits, pooling, Some(cache)).map_err(|error| {
+    let make = || PluginHost::new(limits, pooling, Some(cache));
+    let host = threads::before_audio(settings.realtime_audio(), make).map_err(|error| {
         format!("plugins cannot run here: {error:#}. With plugins.pooling = \"off\" they need less address space.")
     })?;
     // The program as it was started, also when its file was replaced meanwhile.

@@ -81,6 +81,8 @@ pub struct Limits {
 pub struct MediaSettings {
     /// Threads; 0 stands for one a core.
     pub workers: usize,
+    /// Whether they go before all that has no deadline.
+    pub realtime: bool,
     /// Whether calls are recorded.
     pub record: bool,
     /// Where recordings go.

@@ -330,6 +330,11 @@ impl Settings {
     pub(crate) fn media_workers(&self) -> usize {
         self.media.workers
     }
+
+    /// Are they to go before all that has no deadline?
+    pub(crate) fn realtime_audio(&self) -> bool {
+        self.media.realtime
+    }
 }
 
 fn cores() -> usize {

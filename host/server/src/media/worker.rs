@@ -53,16 +53,18 @@ impl Desk {
 }
 
 impl MediaPool {
-    /// Starts `workers` threads; 0 stands for one a core. `finished` is told of each recording that is whole.
+    /// Starts `workers` threads; 0 stands for one a core. `finished` is told of each recording that is whole; `first` is what
+    /// each thread does before it takes streams.
     pub fn start(
         workers: usize,
         metrics: Metrics,
         finished: Option<mpsc::UnboundedSender<PathBuf>>,
+        first: fn(),
     ) -> std::io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let count = if workers == 0 { cores } else { workers };
         let recorder = Recorder::start(finished)?;
-        let workers = (0..count).map(|index| Worker::start(index, metrics.clone(), recorder.clone()));
+        let workers = (0..count).map(|index| Worker::start(index, metrics.clone(), recorder.clone(), first));
         Ok(Self(Arc::new(workers.collect::<std::io::Result<_>>()?)))
     }
 
@@ -88,12 +90,15 @@ impl std::fmt::Debug for MediaPool {
 }
 
 impl Worker {
-    fn start(index: usize, metrics: Metrics, recorder: Recorder) -> std::io::Result<Self> {
+    fn start(index: usize, metrics: Metrics, recorder: Recorder, first: fn()) -> std::io::Result<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let streams = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&streams);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = move || runtime.block_on(serve(inbox, count, metrics, recorder));
+        let work = move || {
+            first();
+            runtime.block_on(serve(inbox, count, metrics, recorder));
+        };
         thread::Builder::new().name(format!("media-{index}")).spawn(work)?;
         Ok(Self { orders, streams })
     }
