@@ -1,4 +1,4 @@
-//! Claims about short-lived state. Each is held against this process's own and against a Redis.
+//! Claims about short-lived state. Each is held against this process's own, a Redis and a Cluster.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
@@ -8,13 +8,12 @@ use jackfield_store::{Admission, CallLimit, MediaGrant, NewMediaGrant, Secret, S
 const MINUTE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_millis(150);
 
-async fn redis() -> Shared {
-    let url = std::env::var("JACKFIELD_TEST_REDIS_URL")
-        .unwrap_or_else(|_| panic!("JACKFIELD_TEST_REDIS_URL is not set: `cargo xtask services up` prints one"));
+async fn redis_of(name: &str) -> Shared {
+    let url = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: `cargo xtask services up` prints one"));
     Shared::redis(&url, &new_id("node")).await.unwrap()
 }
 
-macro_rules! on_both {
+macro_rules! on_each {
     ($($claim:ident)*) => {
         mod in_process {
             $(#[tokio::test(flavor = "multi_thread")]
@@ -25,13 +24,19 @@ macro_rules! on_both {
         mod on_redis {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $claim() {
-                super::$claim(super::redis().await).await;
+                super::$claim(super::redis_of("JACKFIELD_TEST_REDIS_URL").await).await;
+            })*
+        }
+        mod on_a_cluster {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $claim() {
+                super::$claim(super::redis_of("JACKFIELD_TEST_CLUSTER_URL").await).await;
             })*
         }
     };
 }
 
-on_both! {
+on_each! {
     a_token_is_taken_once_however_many_come_with_it
     a_token_that_is_too_old_or_made_up_grants_nothing
     a_key_is_seen_first_once_until_it_is_forgotten

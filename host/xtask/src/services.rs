@@ -1,6 +1,7 @@
 //! A PostgreSQL and a Redis of our own: found on the machine or installed, on free ports, in a folder that is theirs.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,16 +16,19 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct Services {
     pub(crate) database: String,
     pub(crate) redis: String,
+    /// A Cluster of one node: it holds to a Cluster's rules.
+    cluster: String,
     /// The program, for tests that take a Redis down.
     pub(crate) redis_server: PathBuf,
 }
 
 impl Services {
     /// For the programs and tests that use them.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 3] {
+    pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
         [
             ("JACKFIELD_TEST_DATABASE_URL", self.database.clone()),
             ("JACKFIELD_TEST_REDIS_URL", self.redis.clone()),
+            ("JACKFIELD_TEST_CLUSTER_URL", self.cluster.clone()),
             ("JACKFIELD_REDIS_SERVER", self.redis_server.display().to_string()),
         ]
     }
@@ -49,15 +53,16 @@ pub(crate) fn up(whom: For) -> Result<Services> {
     };
     let redis = match given("REDIS_URL") {
         Some(url) => url,
-        None => redis(&folder, &redis_server)?,
+        None => format!("redis://127.0.0.1:{}/", redis(&folder, &redis_server, "redis", &[])?),
     };
-    Ok(Services { database, redis, redis_server })
+    let cluster = format!("redis+cluster://127.0.0.1:{}", cluster(&folder, &redis_server)?);
+    Ok(Services { database, redis, cluster, redis_server })
 }
 
 /// `cargo xtask services up`: they stay until `down`.
 pub(crate) fn up_and_tell() -> Result<()> {
     let services = up(For::Work)?;
-    println!("DATABASE_URL={}\nREDIS_URL={}", services.database, services.redis);
+    println!("DATABASE_URL={}\nREDIS_URL={}\nCLUSTER_URL={}", services.database, services.redis, services.cluster);
     Ok(())
 }
 
@@ -73,8 +78,10 @@ pub(crate) fn down(whom: For) -> Result<()> {
         let mut stop = as_owner(&programs.join("pg_ctl"))?;
         run::quietly(stop.arg("-D").arg(&data).args(["-m", "immediate", "-w", "stop"])).ok();
     }
-    if let Ok(pid) = std::fs::read_to_string(folder.join("redis.pid")) {
-        run::quietly(Command::new("kill").arg(pid.trim())).ok();
+    for name in ["redis", "cluster"] {
+        if let Ok(pid) = std::fs::read_to_string(folder.join(name).with_extension("pid")) {
+            run::quietly(Command::new("kill").arg(pid.trim())).ok();
+        }
     }
     std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))
 }
@@ -171,18 +178,19 @@ fn postgres(folder: &Path) -> Result<String> {
     Ok(url(&port))
 }
 
-fn redis(folder: &Path, program: &Path) -> Result<String> {
-    let port_file = folder.join("redis.port");
-    if let Ok(port) = std::fs::read_to_string(&port_file)
+/// The port of a Redis of that name.
+fn redis(folder: &Path, program: &Path, name: &str, settings: &[&str]) -> Result<String> {
+    let file = |extension: &str| folder.join(name).with_extension(extension);
+    if let Ok(port) = std::fs::read_to_string(file("port"))
         && answers(port.trim())
     {
-        return Ok(format!("redis://127.0.0.1:{}/", port.trim()));
+        return Ok(port.trim().to_owned());
     }
-    run::step("starting Redis");
+    run::step(&format!("starting Redis ({name})"));
     let port = free_port()?.to_string();
     let mut start = Command::new(program);
     start.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "yes"]);
-    start.arg("--dir").arg(folder).arg("--pidfile").arg(folder.join("redis.pid"));
+    start.arg("--dir").arg(folder).arg("--pidfile").arg(file("pid")).args(settings);
     run::quietly(&mut start).context("Redis did not start")?;
     let until = Instant::now() + STARTS_WITHIN;
     while !answers(&port) {
@@ -191,10 +199,36 @@ fn redis(folder: &Path, program: &Path) -> Result<String> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    std::fs::write(&port_file, &port)?;
-    Ok(format!("redis://127.0.0.1:{port}/"))
+    std::fs::write(file("port"), &port)?;
+    Ok(port)
+}
+
+/// The port of the one node.
+fn cluster(folder: &Path, program: &Path) -> Result<String> {
+    // Beside the port that clients are given there is one for other nodes, which may be any here: there are none.
+    let bus = free_port()?.to_string();
+    let settings = ["--cluster-enabled", "yes", "--cluster-config-file", "cluster.conf", "--cluster-port", &bus];
+    let port = redis(folder, program, "cluster", &settings)?;
+    let mut socket = TcpStream::connect(format!("127.0.0.1:{port}"))?;
+    socket.set_read_timeout(Some(STARTS_WITHIN))?;
+    let mut ask = |command: &str| -> Result<String> {
+        let mut said = [0; 4_096];
+        socket.write_all(format!("CLUSTER {command}\r\n").as_bytes())?;
+        let count = socket.read(&mut said)?;
+        Ok(String::from_utf8_lossy(&said[..count]).into_owned())
+    };
+    // Slots that it has already are refused, which is as wanted.
+    ask("ADDSLOTSRANGE 0 16383")?;
+    let until = Instant::now() + STARTS_WITHIN;
+    while !ask("INFO")?.contains("cluster_state:ok") {
+        if Instant::now() > until {
+            bail!("the Cluster on port {port} does not serve");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(port)
 }
 
 fn answers(port: &str) -> bool {
-    std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok()
+    TcpStream::connect(format!("127.0.0.1:{port}")).is_ok()
 }

@@ -17,6 +17,9 @@ use super::ConfigError;
 
 /// A token shorter than this can be guessed.
 const SHORTEST_TOKEN: usize = 16;
+/// How the URL of a Redis begins, of one that Sentinels watch, and of a Cluster.
+const REDIS: [&str; 6] =
+    ["redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"];
 
 /// All settings.
 #[derive(Deserialize)]
@@ -140,11 +143,8 @@ impl Settings {
     /// What values mean together, and what types cannot say.
     pub(super) fn check(self) -> Result<Self, ConfigError> {
         let wrong = |sentence: String| Err(ConfigError::Value(sentence));
-        let redis = ["redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://"];
-        if !self.redis_url.is_empty() && !redis.iter().any(|scheme| self.redis_url.starts_with(scheme)) {
-            let schemes = redis.join(", ");
-            let sentence = format!("`redis_url` (REDIS_URL) begins with one of {schemes}; Redis Cluster is not taken");
-            return wrong(sentence);
+        if !self.redis_url.is_empty() && !REDIS.iter().any(|scheme| self.redis_url.starts_with(scheme)) {
+            return wrong(format!("`redis_url` (REDIS_URL) begins with one of {}", REDIS.join(", ")));
         }
         if !self.keys.value.is_empty() && !self.keys.command.is_empty() {
             return wrong("`keys.value` and `keys.command` are both set: the key comes from one place".to_owned());

@@ -101,9 +101,7 @@ fn what_this_build_cannot_do_is_refused_without_showing_secrets() {
     let sentence = refusal(with(&[("DATABASE_URL", "mysql://ann:hush@db/x")]));
     assert!(sentence.contains("mysql") && sentence.contains("sqlite") && !sentence.contains("hush"), "{sentence}");
     let sentence = refusal(with(&[("REDIS_URL", "http://:hush@cache")]));
-    assert!(sentence.contains("REDIS_URL") && !sentence.contains("hush"), "{sentence}");
-    let sentence = refusal(with(&[("REDIS_URL", "redis+cluster://:hush@cache")]));
-    assert!(sentence.contains("Cluster") && sentence.contains("redis+sentinel://"), "{sentence}");
+    assert!(sentence.contains("REDIS_URL") && sentence.contains("redis+cluster://"), "{sentence}");
     assert!(!sentence.contains("hush"), "{sentence}");
     let sentence = refusal(with(&[("JACKFIELD_ADMIN_TOKEN", "hush")]));
     assert!(sentence.contains("admin_token") && !sentence.contains("hush"), "{sentence}");

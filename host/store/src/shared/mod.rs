@@ -4,6 +4,8 @@
 //! Promises: all of it has an end; losing it costs a retry or a moment of a limit, never a call or money; keys are always
 //! asked for by name, never scanned.
 
+mod cluster;
+mod hosts;
 mod memory;
 mod redis;
 mod sentinel;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, PubSub};
+use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncCommands, Cmd, ExistenceCheck, FromRedisValue, Pipeline, RedisFuture, Script, SetExpiry, SetOptions, Value,
+    AsyncCommands, Cmd, ExistenceCheck, FromRedisValue, Msg, Pipeline, RedisFuture, Script, SetExpiry, SetOptions,
+    Value,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -19,15 +21,17 @@ use crate::secret::Secret;
 /// Whoever waits for an answer waits no longer.
 pub(super) const ANSWER: Duration = Duration::from_secs(1);
 const WORDS: usize = 1_024;
+/// What the channel of one node begins with.
+const NODE: &str = "jackfield:node:";
 /// Before the way to hear others is tried again.
 pub(super) const AGAIN: Duration = Duration::from_millis(500);
-const TO_ALL: &str = "jackfield:all";
 
 /// How commands get there.
 #[derive(Clone)]
 enum Way {
     One(ConnectionManager),
     Watched(Watched),
+    Cluster(ClusterConnection),
 }
 
 impl ConnectionLike for Way {
@@ -35,6 +39,7 @@ impl ConnectionLike for Way {
         match self {
             Self::One(connection) => connection.req_packed_command(command),
             Self::Watched(watched) => watched.req_packed_command(command),
+            Self::Cluster(cluster) => cluster.req_packed_command(command),
         }
     }
 
@@ -47,6 +52,7 @@ impl ConnectionLike for Way {
         match self {
             Self::One(connection) => connection.req_packed_commands(commands, offset, count),
             Self::Watched(watched) => watched.req_packed_commands(commands, offset, count),
+            Self::Cluster(cluster) => cluster.req_packed_commands(commands, offset, count),
         }
     }
 
@@ -54,6 +60,7 @@ impl ConnectionLike for Way {
         match self {
             Self::One(connection) => connection.get_db(),
             Self::Watched(watched) => watched.get_db(),
+            Self::Cluster(cluster) => cluster.get_db(),
         }
     }
 }
@@ -81,10 +88,11 @@ impl Ear {
     }
 }
 
-/// One Redis. Cheap to clone.
+/// A Redis, or several that stand in for each other. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Redis {
     connection: Way,
+    names: Names,
     words: broadcast::Sender<Word>,
 }
 
@@ -166,33 +174,51 @@ fn ms(lasting: Duration) -> u64 {
     u64::try_from(lasting.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-fn grant_key(token: [u8; 32]) -> String {
-    format!("jackfield:media:{}", hex::encode(token))
-}
+/// How keys and channels are called: all of them begin with this.
+#[derive(Debug, Clone, Copy)]
+struct Names(&'static str);
 
-fn flow_key(state: &str) -> String {
-    format!("jackfield:sign-in:{state}")
-}
+impl Names {
+    fn of(self, kind: &str, name: &str) -> String {
+        format!("{}jackfield:{kind}:{name}", self.0)
+    }
 
-fn flows_key(configuration: &str) -> String {
-    format!("jackfield:sign-ins:{configuration}")
-}
+    fn grant(self, token: [u8; 32]) -> String {
+        self.of("media", &hex::encode(token))
+    }
 
-fn calls_key(whose: &str) -> String {
-    format!("jackfield:calls:{whose}")
-}
+    fn flow(self, state: &str) -> String {
+        self.of("sign-in", state)
+    }
 
-/// The layout of the original, which other tools read.
-fn transfer_key(id: &str) -> String {
-    format!("transfer:context:{id}")
-}
+    fn flows(self, configuration: &str) -> String {
+        self.of("sign-ins", configuration)
+    }
 
-fn transfer_index(call_sid: &str) -> String {
-    format!("transfer:by_call_sid:{call_sid}")
-}
+    fn calls(self, whose: &str) -> String {
+        self.of("calls", whose)
+    }
 
-fn channel(to: Option<&str>) -> String {
-    to.map_or_else(|| TO_ALL.to_owned(), |node| format!("jackfield:node:{node}"))
+    /// The layout of the original, which other tools read.
+    fn transfer(self, part: &str, name: &str) -> String {
+        format!("{}transfer:{part}:{name}", self.0)
+    }
+
+    fn context(self, id: &str) -> String {
+        self.transfer("context", id)
+    }
+
+    fn index(self, call_sid: &str) -> String {
+        self.transfer("by_call_sid", call_sid)
+    }
+
+    fn heard_by(self, node: &str) -> [String; 2] {
+        [self.channel(None), self.channel(Some(node))]
+    }
+
+    fn channel(self, to: Option<&str>) -> String {
+        to.map_or_else(|| format!("{}jackfield:all", self.0), |node| format!("{}{NODE}{node}", self.0))
+    }
 }
 
 /// A script with its digest, made once.
@@ -205,27 +231,24 @@ macro_rules! script {
 
 impl Redis {
     pub(super) async fn open(url: &str, node: &str) -> Result<Self, StoreError> {
-        let (connection, ear) = if super::sentinel::is_url(url) {
-            let watched = Watched::open(url).await?;
-            (Way::Watched(watched.clone()), Ear::Watched(watched))
-        } else {
-            let client = redis::Client::open(url).map_err(failed)?;
-            let config = ConnectionManagerConfig::new()
-                .set_response_timeout(Some(ANSWER))
-                .set_connection_timeout(Some(ANSWER))
-                .set_number_of_retries(1);
-            let connection = client.get_connection_manager_with_config(config).await.map_err(failed)?;
-            (Way::One(connection), Ear::One(Box::new(client)))
-        };
         let (words, _) = broadcast::channel(WORDS);
-        tokio::spawn(hear(ear, node.to_owned(), words.clone()));
-        let redis = Self { connection, words };
+        let redis = if super::cluster::is_url(url) {
+            let names = Names(super::cluster::TAG);
+            let cluster = super::cluster::open(url, names.heard_by(node), words.clone()).await?;
+            Self { connection: Way::Cluster(cluster), names, words }
+        } else {
+            let names = Names("");
+            let (connection, ear) = single(url).await?;
+            tokio::spawn(hear(ear, names.heard_by(node), words.clone()));
+            Self { connection, names, words }
+        };
         redis.ping().await?;
         Ok(redis)
     }
 
+    /// Of whichever node has our keys.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        redis::cmd("PING").query_async::<()>(&mut self.connection.clone()).await.map_err(failed)
+        self.connection.clone().exists::<_, bool>(self.names.of("ping", "")).await.map(drop).map_err(failed)
     }
 
     async fn set(&self, key: &str, value: &str, lasting: Duration) -> Result<(), StoreError> {
@@ -246,11 +269,11 @@ impl Redis {
         grant: MediaGrant,
         lasting: Duration,
     ) -> Result<(), StoreError> {
-        self.set(&grant_key(token), &grant.call_id, lasting).await
+        self.set(&self.names.grant(token), &grant.call_id, lasting).await
     }
 
     pub(super) async fn take_media_grant(&self, token: [u8; 32]) -> Result<Option<MediaGrant>, StoreError> {
-        Ok(self.take(&grant_key(token)).await?.map(|call_id| MediaGrant { call_id }))
+        Ok(self.take(&self.names.grant(token)).await?.map(|call_id| MediaGrant { call_id }))
     }
 
     pub(super) async fn put_sign_in_flow(
@@ -259,21 +282,21 @@ impl Redis {
         flow: SignInFlow,
         lasting: Duration,
     ) -> Result<(), StoreError> {
-        let (state, set) = (hex::encode(state), flows_key(&flow.configuration_id));
+        let (state, set) = (hex::encode(state), self.names.flows(&flow.configuration_id));
         let verifier = flow.verifier.map(|verifier| verifier.expose().to_owned());
         let stored = StoredFlow { configuration: flow.configuration_id, person: flow.person, verifier };
         let stored = serde_json::to_string(&stored).map_err(|error| StoreError::Shared(error.to_string()))?;
         let mut pipe = redis::pipe();
-        pipe.pset_ex(flow_key(&state), stored, ms(lasting)).ignore();
+        pipe.pset_ex(self.names.flow(&state), stored, ms(lasting)).ignore();
         pipe.sadd(&set, &state).ignore().pexpire(&set, i64::try_from(ms(lasting)).unwrap_or(i64::MAX)).ignore();
         pipe.query_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
     pub(super) async fn take_sign_in_flow(&self, state: [u8; 32]) -> Result<Option<SignInFlow>, StoreError> {
         let state = hex::encode(state);
-        let Some(stored) = self.take::<String>(&flow_key(&state)).await? else { return Ok(None) };
+        let Some(stored) = self.take::<String>(&self.names.flow(&state)).await? else { return Ok(None) };
         let flow: StoredFlow = serde_json::from_str(&stored).map_err(|_| StoreError::Damaged("sign-in"))?;
-        let forgotten = self.connection.clone().srem(flows_key(&flow.configuration), &state).await;
+        let forgotten = self.connection.clone().srem(self.names.flows(&flow.configuration), &state).await;
         forgotten.map_err(failed).map(|()| {
             let verifier = flow.verifier.map(Secret::from);
             Some(SignInFlow { configuration_id: flow.configuration, person: flow.person, verifier })
@@ -282,8 +305,9 @@ impl Redis {
 
     /// The keys of those who are on their way, and of those whose time has run out since the set was last made.
     async fn flows(&self, configuration: &str) -> Result<Vec<String>, StoreError> {
-        let states: Vec<String> = self.connection.clone().smembers(flows_key(configuration)).await.map_err(failed)?;
-        Ok(states.iter().map(|state| flow_key(state)).collect())
+        let states: Vec<String> =
+            self.connection.clone().smembers(self.names.flows(configuration)).await.map_err(failed)?;
+        Ok(states.iter().map(|state| self.names.flow(state)).collect())
     }
 
     pub(super) async fn sign_in_flows(&self, configuration: &str) -> Result<usize, StoreError> {
@@ -300,7 +324,7 @@ impl Redis {
             return Ok(0);
         }
         let gone: usize = self.connection.clone().del(keys).await.map_err(failed)?;
-        self.connection.clone().del::<_, ()>(flows_key(configuration)).await.map_err(failed)?;
+        self.connection.clone().del::<_, ()>(self.names.flows(configuration)).await.map_err(failed)?;
         Ok(gone)
     }
 
@@ -308,12 +332,12 @@ impl Redis {
         let options =
             SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(ms(lasting)));
         let set: Option<String> =
-            self.connection.clone().set_options(format!("jackfield:seen:{key}"), 1, options).await.map_err(failed)?;
+            self.connection.clone().set_options(self.names.of("seen", key), 1, options).await.map_err(failed)?;
         Ok(set.is_some())
     }
 
     pub(super) async fn forget(&self, key: &str) -> Result<(), StoreError> {
-        self.connection.clone().del(format!("jackfield:seen:{key}")).await.map_err(failed)
+        self.connection.clone().del(self.names.of("seen", key)).await.map_err(failed)
     }
 
     pub(super) async fn admit(
@@ -331,12 +355,12 @@ impl Redis {
         admit.arg(call).arg(ms(lasting));
         match audio {
             Some(NewMediaGrant { token, grant, lasting }) => {
-                admit.key(grant_key(token)).arg(grant.call_id).arg(ms(lasting))
+                admit.key(self.names.grant(token)).arg(grant.call_id).arg(ms(lasting))
             }
-            None => admit.key("").arg("").arg(0),
+            None => admit.key(self.names.0).arg("").arg(0),
         };
         for limit in limits {
-            admit.key(calls_key(&limit.whose)).key(format!("jackfield:begun:{}", limit.whose));
+            admit.key(self.names.calls(&limit.whose)).key(self.names.of("begun", &limit.whose));
             admit.arg(most(limit.calls)).arg(most(limit.per_second));
         }
         let (outcome, index): (u8, usize) = admit.invoke_async(&mut self.connection.clone()).await.map_err(failed)?;
@@ -358,7 +382,7 @@ impl Redis {
         }
         for (whose, calls) in by_limit {
             let mut renew = script!(RENEW).prepare_invoke();
-            renew.key(calls_key(whose)).arg(ms(lasting));
+            renew.key(self.names.calls(whose)).arg(ms(lasting));
             for call in calls {
                 renew.arg(call);
             }
@@ -370,7 +394,7 @@ impl Redis {
     pub(super) async fn release_call(&self, call: &str, whose: &[String]) -> Result<(), StoreError> {
         let mut pipe = redis::pipe();
         for whose in whose {
-            pipe.zrem(calls_key(whose), call).ignore();
+            pipe.zrem(self.names.calls(whose), call).ignore();
         }
         if whose.is_empty() {
             return Ok(());
@@ -380,7 +404,7 @@ impl Redis {
 
     pub(super) async fn calls_counted(&self, whose: &str) -> Result<u64, StoreError> {
         let script = script!(COUNT);
-        script.key(calls_key(whose)).invoke_async(&mut self.connection.clone()).await.map_err(failed)
+        script.key(self.names.calls(whose)).invoke_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
     pub(super) async fn begin_transfer(
@@ -391,7 +415,7 @@ impl Redis {
         lasting: Duration,
     ) -> Result<bool, StoreError> {
         let mut begin = script!(BEGIN_TRANSFER).prepare_invoke();
-        begin.key(transfer_index(call_sid)).key(transfer_key(id)).arg(id).arg(context).arg(ms(lasting));
+        begin.key(self.names.index(call_sid)).key(self.names.context(id)).arg(id).arg(context).arg(ms(lasting));
         begin.invoke_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
@@ -403,51 +427,51 @@ impl Redis {
         lasting: Duration,
     ) -> Result<(), StoreError> {
         let mut pipe = redis::pipe();
-        pipe.atomic().pset_ex(transfer_key(id), context, ms(lasting)).ignore();
-        pipe.pset_ex(transfer_index(call_sid), id, ms(lasting)).ignore();
+        pipe.atomic().pset_ex(self.names.context(id), context, ms(lasting)).ignore();
+        pipe.pset_ex(self.names.index(call_sid), id, ms(lasting)).ignore();
         pipe.query_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
     pub(super) async fn transfer(&self, id: &str) -> Result<Option<String>, StoreError> {
-        self.get(&transfer_key(id)).await
+        self.get(&self.names.context(id)).await
     }
 
     pub(super) async fn transfer_of_call(&self, call_sid: &str) -> Result<Option<String>, StoreError> {
-        self.get(&transfer_index(call_sid)).await
+        self.get(&self.names.index(call_sid)).await
     }
 
     pub(super) async fn clear_transfer(&self, id: &str, call_sid: &str) -> Result<(), StoreError> {
         let mut pipe = redis::pipe();
-        pipe.atomic().del(transfer_key(id)).ignore().del(transfer_index(call_sid)).ignore();
+        pipe.atomic().del(self.names.context(id)).ignore().del(self.names.index(call_sid)).ignore();
         pipe.query_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
     pub(super) async fn tell_transfer(&self, id: &str, context: &str) -> Result<(), StoreError> {
-        self.connection.clone().publish(format!("transfer:events:{id}"), context).await.map_err(failed)
+        self.connection.clone().publish(self.names.transfer("events", id), context).await.map_err(failed)
     }
 
     pub(super) async fn lease(&self, name: &str, holder: &str, lasting: Duration) -> Result<bool, StoreError> {
         let mut lease = script!(LEASE).prepare_invoke();
-        lease.key(format!("jackfield:lease:{name}")).arg(holder).arg(ms(lasting));
+        lease.key(self.names.of("lease", name)).arg(holder).arg(ms(lasting));
         lease.invoke_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
     pub(super) async fn release_lease(&self, name: &str, holder: &str) -> Result<(), StoreError> {
         let mut release = script!(RELEASE).prepare_invoke();
-        release.key(format!("jackfield:lease:{name}")).arg(holder);
+        release.key(self.names.of("lease", name)).arg(holder);
         release.invoke_async(&mut self.connection.clone()).await.map_err(failed)
     }
 
     pub(super) async fn alive(&self, node: &str, lasting: Duration) -> Result<(), StoreError> {
-        self.set(&format!("jackfield:alive:{node}"), "1", lasting).await
+        self.set(&self.names.of("alive", node), "1", lasting).await
     }
 
     pub(super) async fn is_alive(&self, node: &str) -> Result<bool, StoreError> {
-        self.connection.clone().exists(format!("jackfield:alive:{node}")).await.map_err(failed)
+        self.connection.clone().exists(self.names.of("alive", node)).await.map_err(failed)
     }
 
     pub(super) async fn say(&self, word: Word) -> Result<(), StoreError> {
-        self.connection.clone().publish(channel(word.to.as_deref()), word.text).await.map_err(failed)
+        self.connection.clone().publish(self.names.channel(word.to.as_deref()), word.text).await.map_err(failed)
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<Word> {
@@ -455,11 +479,33 @@ impl Redis {
     }
 }
 
+/// The one Redis there is at a time, and where it is heard.
+async fn single(url: &str) -> Result<(Way, Ear), StoreError> {
+    if super::sentinel::is_url(url) {
+        let watched = Watched::open(url).await?;
+        return Ok((Way::Watched(watched.clone()), Ear::Watched(watched)));
+    }
+    let client = redis::Client::open(url).map_err(failed)?;
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(ANSWER))
+        .set_connection_timeout(Some(ANSWER))
+        .set_number_of_retries(1);
+    let connection = client.get_connection_manager_with_config(config).await.map_err(failed)?;
+    Ok((Way::One(connection), Ear::One(Box::new(client))))
+}
+
+impl Word {
+    /// As it was heard.
+    pub(super) fn of(message: &Msg) -> Self {
+        let own = message.get_channel_name().split_once(NODE).map(|(_, node)| node.to_owned());
+        Self { to: own, text: message.get_payload().unwrap_or_default() }
+    }
+}
+
 /// Passes on what is said to all and to this node, over and over again, until the process ends.
-async fn hear(mut ear: Ear, node: String, words: broadcast::Sender<Word>) {
-    let own = channel(Some(&node));
+async fn hear(mut ear: Ear, channels: [String; 2], words: broadcast::Sender<Word>) {
     loop {
-        match subscribed(&mut ear, &own).await {
+        match subscribed(&mut ear, &channels).await {
             Ok(mut said) => {
                 let mut said = said.on_message();
                 loop {
@@ -468,10 +514,8 @@ async fn hear(mut ear: Ear, node: String, words: broadcast::Sender<Word>) {
                         () = ear.changed() => None,
                     };
                     let Some(message) = message else { break };
-                    let to = (message.get_channel_name() == own).then(|| node.clone());
-                    let text = message.get_payload().unwrap_or_default();
                     // Nobody may be listening.
-                    let _ = words.send(Word { to, text });
+                    let _ = words.send(Word::of(&message));
                 }
             }
             Err(error) => tracing::warn!(%error, "other nodes cannot be heard; Redis is tried again"),
@@ -480,11 +524,11 @@ async fn hear(mut ear: Ear, node: String, words: broadcast::Sender<Word>) {
     }
 }
 
-async fn subscribed(ear: &mut Ear, own: &str) -> redis::RedisResult<PubSub> {
+async fn subscribed(ear: &mut Ear, channels: &[String; 2]) -> redis::RedisResult<PubSub> {
     let client = ear.client().await?;
     let connecting = tokio::time::timeout(ANSWER * 2, client.get_async_pubsub()).await;
     let mut said =
         connecting.map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
-    said.subscribe(&[TO_ALL, own]).await?;
+    said.subscribe(channels).await?;
     Ok(said)
 }

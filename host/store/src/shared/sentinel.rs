@@ -8,12 +8,13 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult,
-    ServerErrorKind, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind,
+    TlsMode, Value,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::hosts::Hosts;
 use super::redis::{AGAIN, ANSWER};
 use crate::error::StoreError;
 
@@ -25,9 +26,11 @@ const PORT: u16 = 26_379;
 const FORM: &str =
     "a Redis behind Sentinels is redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/MASTER[/DB]";
 
+const KIND: &str = "sentinel";
+
 /// Is it the URL of such a Redis?
 pub(super) fn is_url(url: &str) -> bool {
-    url.starts_with("redis+sentinel://") || url.starts_with("rediss+sentinel://")
+    Hosts::read(url, KIND).is_some()
 }
 
 /// A master as it was found.
@@ -167,27 +170,18 @@ async fn find(sentinel: &mut SentinelClient) -> RedisResult<(Client, Multiplexed
 /// database.
 fn sentinels(url: &str) -> Result<(SentinelClientBuilder, i64), StoreError> {
     let malformed = || StoreError::Shared(FORM.to_owned());
-    let (scheme, rest) = url.split_once("+sentinel://").ok_or_else(malformed)?;
-    let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(credentials, rest)| (credentials, rest));
-    let (hosts, path) = rest.split_once('/').ok_or_else(malformed)?;
-    let (master, database) = path.split_once('/').unwrap_or((path, "0"));
-    if master.is_empty() || hosts.split(',').any(str::is_empty) {
+    let named = Hosts::read(url, KIND).ok_or_else(malformed)?;
+    let (master, database) = named.path.split_once('/').unwrap_or((named.path, "0"));
+    if master.is_empty() {
         return Err(malformed());
     }
-    let at = if credentials.is_empty() { "" } else { "@" };
-    // Each is read as the URL of a single Redis: there is one way to write addresses and passwords.
-    let read = |host: &str| {
-        let has_port = host.rsplit(']').next().unwrap_or(host).contains(':');
-        let port = if has_port { String::new() } else { format!(":{PORT}") };
-        format!("{scheme}://{credentials}{at}{host}{port}/{database}").into_connection_info()
-    };
-    let hosts: Vec<_> = hosts.split(',').map(read).collect::<RedisResult<_>>().map_err(|_| malformed())?;
+    let hosts = named.each(PORT, database).ok_or_else(malformed)?;
     let settings = hosts.first().ok_or_else(malformed)?.redis_settings();
     let addresses = hosts.iter().map(|host| host.addr().clone());
     let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)
         .map_err(|_| malformed())?
         .set_client_to_redis_db(settings.db());
-    if scheme == "rediss" {
+    if named.is_secure() {
         builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
     }
     if let Some(user) = settings.username() {
