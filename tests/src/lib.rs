@@ -22,6 +22,7 @@ pub mod pipecat;
 pub mod place;
 pub mod proxy;
 mod redis_process;
+pub mod redis_tls;
 pub mod sentinel;
 pub mod speech;
 pub mod telephone;

@@ -4,6 +4,7 @@ use jackfield_tests::api::id_of;
 use jackfield_tests::carrier::{Leg, MediaStream};
 use jackfield_tests::cluster::Cluster;
 use jackfield_tests::host_process::HostOptions;
+use jackfield_tests::redis_tls::Sealed;
 use jackfield_tests::sentinel::Watched;
 use serde_json::json;
 
@@ -93,6 +94,23 @@ fn sentinels_and_nodes_that_are_not_there_are_told_of_at_the_start_without_a_pas
         let (code, said) = options.run_to_end(&["serve"]).unwrap();
         assert_ne!(code, Some(0));
         assert!(said.contains(sentence) && said.contains("REDIS_URL") && !said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
+fn a_redis_behind_tls_is_taken_if_its_certificate_holds() {
+    let redis = Sealed::start().unwrap();
+    let trusted = ("SSL_CERT_FILE".to_owned(), redis.certificate.display().to_string());
+    for url in &redis.urls {
+        let mut options = with_redis(url);
+        let (code, said) = options.run_to_end(&["serve"]).unwrap();
+        assert!(
+            code != Some(0) && said.contains("REDIS_URL"),
+            "{url} by a certificate that nobody vouches for: {said}"
+        );
+        options.environment.push(trusted.clone());
+        let host = options.start().unwrap();
+        assert!(!host.output().contains("cannot be heard"), "{url}: {}", host.output());
     }
 }
 
