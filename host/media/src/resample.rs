@@ -20,6 +20,8 @@ const STOP: f64 = 0.575;
 const BETA: f64 = 7.857;
 /// Taps that a transition as wide as the common rate would need for 80 dB.
 const TAPS: f64 = 5.15;
+/// Products that are added side by side.
+const LANES: usize = 8;
 /// Rates with a common multiple beyond this, in times of the first, are no rates of voice.
 const MOST_PHASES: u32 = 480;
 
@@ -29,6 +31,8 @@ struct Filter {
     phases: Vec<Vec<f32>>,
     /// Samples that an output looks at.
     span: usize,
+    /// Samples that are inside when nothing follows.
+    held: usize,
     /// Time by which what comes out is behind what went in.
     delay: Duration,
 }
@@ -78,7 +82,7 @@ impl Resampler {
 
     /// What is still inside when nothing follows. The next sample begins anew.
     pub fn drain(&mut self) -> Vec<i16> {
-        let made = self.push(&vec![0; self.filter.span / 2]);
+        let made = self.push(&vec![0; self.filter.held]);
         self.reset();
         made
     }
@@ -96,23 +100,22 @@ impl Resampler {
     }
 }
 
-/// In eight sums, which the compiler adds at once; in the same order for every chunk.
+/// In so many sums, which the compiler adds at once; in the same order for every chunk. Both are as long as a whole number of them.
 fn product(taps: &[f32], samples: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (taps, rest) = taps.as_chunks::<8>();
-    let (samples, others) = samples.as_chunks::<8>();
-    for (taps, samples) in taps.iter().zip(samples) {
+    let mut sums = [0.0f32; LANES];
+    for (taps, samples) in taps.as_chunks::<LANES>().0.iter().zip(samples.as_chunks::<LANES>().0) {
         for (sum, (tap, sample)) in sums.iter_mut().zip(taps.iter().zip(samples)) {
             *sum += tap * sample;
         }
     }
-    let tail: f32 = rest.iter().zip(others).map(|(tap, sample)| tap * sample).sum();
-    sums.iter().sum::<f32>() + tail
+    // In pairs it would be fewer steps, and is slower: the compiler then lays the sums out for them.
+    sums.iter().sum()
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "it was clamped")]
+/// To the nearest; what is too loud is as loud as can be. `round` would be a call into libm.
+#[allow(clippy::cast_possible_truncation, reason = "it is what it is for: this cast saturates")]
 fn saturated(sample: f32) -> i16 {
-    sample.round().clamp(f32::from(i16::MIN), f32::from(i16::MAX)) as i16
+    (sample + 0.5f32.copysign(sample)) as i16
 }
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
@@ -142,13 +145,15 @@ fn design(from: u32, to: u32, up: u32) -> Filter {
     // A sum of exactly one at each phase would bend the curve; over all of them it makes the gain.
     let gain = f64::from(up) / taps.iter().sum::<f64>();
     let step = up as usize;
-    let span = taps.len().div_ceil(step);
+    // What is missing to whole lanes meets the oldest samples, and is nothing.
+    let span = taps.len().div_ceil(step).next_multiple_of(LANES);
     let phase = |phase: usize| -> Vec<f32> {
         // The newest sample meets the first tap.
         let tap = |index: usize| taps.get(index * step + phase).map_or(0.0, |tap| (tap * gain) as f32);
         (0..span).rev().map(tap).collect()
     };
-    Filter { phases: (0..step).map(phase).collect(), span, delay: Duration::from_secs_f64(f64::from(half) / rate) }
+    let (held, delay) = (half.div_ceil(up) as usize, Duration::from_secs_f64(f64::from(half) / rate));
+    Filter { phases: (0..step).map(phase).collect(), span, held, delay }
 }
 
 fn sinc(x: f64) -> f64 {
