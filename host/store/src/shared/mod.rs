@@ -98,7 +98,8 @@ macro_rules! either {
 }
 
 impl Shared {
-    /// In Redis: `redis://` or `rediss://`, or `redis+sentinel://` or `rediss+sentinel://` of one that Sentinels watch. `node` is this process's name among the others.
+    /// In Redis: `redis://`, `redis+sentinel://` of one that Sentinels watch, or `redis+cluster://`; each with TLS as `rediss…`.
+    /// `node` is this process's name among the others.
     ///
     /// # Errors
     /// When it cannot be reached, or the URL is none.
