@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_tests::carrier::Leg;
-use jackfield_tests::host_process::HostOptions;
+use jackfield_tests::host_process::{HostOptions, HostProcess};
 use jackfield_tests::place;
 
 use crate::world::{CALLER, NUMBER, World, frames, speak_and_hear};
@@ -89,4 +89,34 @@ async fn settings_nobody_knows_and_commands_nobody_knows_have_their_own_exit_cod
     assert!(output.contains("no_such_setting"), "{output}");
     let (code, output) = HostOptions::new().unwrap().run_to_end(&["no-such-command"]).unwrap();
     assert_eq!(code, Some(64), "{output}");
+}
+
+/// How the system takes turns among a host's threads of that name: 0 as among all, 2 in real time.
+fn policies(host: &HostProcess, name: &str) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", host.pid())).unwrap();
+    let stats = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let policy = |stat: String| {
+        let (head, rest) = stat.rsplit_once(") ")?;
+        // It is the 41st of all fields; the name is the second.
+        let policy = rest.split(' ').nth(38)?.parse().ok()?;
+        head.split_once('(').filter(|(_, known)| known.starts_with(name)).map(|_| policy)
+    };
+    stats.filter_map(policy).collect()
+}
+
+#[test]
+fn audio_goes_first_where_it_may_and_the_log_says_where_not() {
+    let host = HostOptions::new().unwrap().start().unwrap();
+    let refused = host.output().contains("audio shares the cores");
+    let rank = if refused { 0 } else { 2 };
+    for name in ["media-", "guest-epoch"] {
+        let policies = policies(&host, name);
+        assert!(!policies.is_empty() && policies.iter().all(|policy| *policy == rank), "{name}: {policies:?}");
+    }
+    assert!(policies(&host, "guest").contains(&0) && policies(&host, "tokio").iter().all(|policy| *policy == 0));
+    let modest = HostOptions::new().unwrap().with_settings("[media]\nrealtime = false\n").start().unwrap();
+    for name in ["media-", "guest-epoch"] {
+        assert!(policies(&modest, name).iter().all(|policy| *policy == 0), "{name}");
+    }
+    assert!(!modest.output().contains("audio shares the cores"), "nobody asked for it");
 }
