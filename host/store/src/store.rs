@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, watch};
 use crate::directory::Directory;
 use crate::error::StoreError;
 use crate::keyring::{Keyring, KeyringError};
-use crate::writer::Writer;
+use crate::writer::{Places, Writer};
 
 /// The durable store. Cheap to clone.
 #[derive(Clone)]
@@ -57,6 +57,8 @@ const SQLITE: [&str; 5] = [
 ];
 /// And for each of those that read: there are several, and what each keeps of the file the system keeps as well.
 const SQLITE_READERS: &str = "PRAGMA cache_size = -512";
+/// The one that writes comes back to the same pages again and again, anywhere among the names that providers gave. KiB.
+const SQLITE_WRITER: &str = "PRAGMA cache_size = -4096";
 /// For each connection to PostgreSQL: whoever asks has stopped waiting by then.
 const POSTGRES: [&str; 2] = ["SET statement_timeout = '4s'", "SET idle_in_transaction_session_timeout = '10s'"];
 /// The migrations say BLOB, which PostgreSQL calls `bytea`.
@@ -76,12 +78,19 @@ impl Backend {
         }
     }
 
+    fn places(self) -> Places {
+        match self {
+            Self::Sqlite => Places::InOrder,
+            Self::Postgres => Places::Numbered,
+        }
+    }
+
     /// A connection over a network may be gone when it is next needed, and is asked first; the one that writes finds out by
     /// what it writes, and tries that again.
     fn pool(self, connections: u32) -> AnyPoolOptions {
         let greeting = match self {
             Self::Sqlite if connections > 1 => [&SQLITE[..], &[SQLITE_READERS]].concat(),
-            Self::Sqlite => SQLITE.to_vec(),
+            Self::Sqlite => [&SQLITE[..], &[SQLITE_WRITER]].concat(),
             Self::Postgres => POSTGRES.to_vec(),
         };
         let options = match self {
@@ -135,7 +144,7 @@ impl Store {
         if backend == Backend::Sqlite {
             open_all(&pool, connections).await?;
         }
-        let writer = Writer::start(backend.pool(1).connect(&url).await?);
+        let writer = Writer::start(backend.pool(1).connect(&url).await?, backend.places());
         let store = Self {
             pool,
             keyring,

@@ -1,15 +1,23 @@
-//! Writes about calls, committed in groups: whoever waits shares one commit with everyone who came meanwhile.
+//! Writes about calls, committed in groups: whoever waits shares one commit with everyone who came meanwhile. Where many come, a
+//! group waits a moment for more: a commit costs as much for one as for ten.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use sqlx::{Acquire, AnyConnection, AnyPool, Row};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{StoreError, is_conflict};
 use crate::model::{CallChange, NewCall, NewEvent};
 
 /// Calls in one statement. Bounded so that the prepared statements are few.
 const GROUP: usize = 32;
+/// What a group waits for more where many come. Rounded up to the next millisecond by the clock of timers.
+const LINGER: Duration = Duration::from_millis(1);
+/// Many: so many in a window of this length, 1,600 a second.
+const WINDOW: Duration = Duration::from_millis(10);
+const MANY: usize = 16;
 /// Jobs that may wait. More means that the database does not keep up, and is said at once.
 const QUEUE: usize = 4_096;
 
@@ -29,9 +37,9 @@ enum Job {
 
 impl Writer {
     /// Writes on the one connection of this pool.
-    pub(crate) fn start(pool: AnyPool) -> Self {
+    pub(crate) fn start(pool: AnyPool, places: Places) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(inbox, pool));
+        tokio::spawn(write_all(inbox, Desk { pool, places }));
         Self(jobs)
     }
 
@@ -57,22 +65,68 @@ impl Writer {
     }
 }
 
-async fn write_all(mut inbox: mpsc::Receiver<Job>, pool: AnyPool) {
-    let mut jobs = Vec::with_capacity(GROUP);
+/// How a statement says where its values go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// `$1`, `$2`, as PostgreSQL takes them. SQLite takes them as names, and looks each of them up.
+    Numbered,
+    /// `?`, as SQLite takes them.
+    InOrder,
+}
+
+/// What the writing task has at hand.
+struct Desk {
+    pool: AnyPool,
+    places: Places,
+}
+
+async fn write_all(mut inbox: mpsc::Receiver<Job>, desk: Desk) {
+    let (mut jobs, mut rush) = (Vec::with_capacity(GROUP), Rush::begin(Instant::now()));
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         // Whoever is about to ask joins this commit; alone, nothing waits.
-        tokio::task::yield_now().await;
+        match rush.is_on(Instant::now()) && jobs.len() < GROUP {
+            true => tokio::time::sleep(LINGER).await,
+            false => tokio::task::yield_now().await,
+        }
         while jobs.len() < GROUP
             && let Ok(job) = inbox.try_recv()
         {
             jobs.push(job);
         }
-        write_group(&pool, std::mem::take(&mut jobs)).await;
+        rush.count(jobs.len());
+        write_group(&desk, std::mem::take(&mut jobs)).await;
+    }
+}
+
+/// Whether many jobs come, by how many came in the last whole window.
+struct Rush {
+    window: Instant,
+    counted: usize,
+    is_on: bool,
+}
+
+impl Rush {
+    fn begin(now: Instant) -> Self {
+        Self { window: now, counted: 0, is_on: false }
+    }
+
+    fn is_on(&mut self, now: Instant) -> bool {
+        let passed = now.duration_since(self.window);
+        if passed >= WINDOW {
+            // A window in which nobody looked was a quiet one.
+            self.is_on = passed < 2 * WINDOW && self.counted >= MANY;
+            (self.window, self.counted) = (now, 0);
+        }
+        self.is_on
+    }
+
+    fn count(&mut self, jobs: usize) {
+        self.counted += jobs;
     }
 }
 
 /// New calls need one statement for all; it is its own transaction where nothing else is in the group.
-async fn write_group(pool: &AnyPool, jobs: Vec<Job>) {
+async fn write_group(desk: &Desk, jobs: Vec<Job>) {
     let (mut creates, mut changes) = (Vec::new(), Vec::new());
     for job in jobs {
         match job {
@@ -81,7 +135,7 @@ async fn write_group(pool: &AnyPool, jobs: Vec<Job>) {
         }
     }
     if !creates.is_empty() {
-        let outcome = create_surely(pool, &creates).await.map_err(|error| error.to_string());
+        let outcome = create_surely(desk, &creates).await.map_err(|error| error.to_string());
         for (call, done) in creates {
             let new = outcome.as_ref().map(|made| made.contains(&call.id));
             // Whoever asked may have given up; the row is there all the same.
@@ -89,15 +143,15 @@ async fn write_group(pool: &AnyPool, jobs: Vec<Job>) {
         }
     }
     if !changes.is_empty() {
-        change_all(pool, changes).await;
+        change_all(&desk.pool, changes).await;
     }
 }
 
 /// A connection that the database closed meanwhile is found out by the first statement on it. The same rows again do no
 /// harm: their ids are fixed.
-async fn create_surely(pool: &AnyPool, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
-    match create(pool, calls).await {
-        Err(error) if is_lost(&error) => create(pool, calls).await,
+async fn create_surely(desk: &Desk, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+    match create(desk, calls).await {
+        Err(error) if is_lost(&error) => create(desk, calls).await,
         outcome => outcome,
     }
 }
@@ -118,10 +172,9 @@ const CREATE: &str = "INSERT INTO calls (id, organization_id, owner, direction, 
 const COLUMNS: usize = 15;
 
 /// The ids of those that were new.
-async fn create(pool: &AnyPool, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
-    let sql = format!("{CREATE}{} ON CONFLICT DO NOTHING", placeholders(calls.len(), COLUMNS));
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+async fn create(desk: &Desk, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = desk.pool.acquire().await?;
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(insert(calls.len(), desk.places)));
     for (call, _) in calls {
         query = query
             .bind(&call.id)
@@ -147,8 +200,17 @@ async fn create(pool: &AnyPool, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<
     created_of(&mut connection, calls).await
 }
 
+/// The statement that writes so many calls.
+fn insert(rows: usize, places: Places) -> String {
+    let places = match places {
+        Places::Numbered => numbered(rows, COLUMNS),
+        Places::InOrder => vec![format!("({})", ["?"; COLUMNS].join(", ")); rows].join(", "),
+    };
+    format!("{CREATE}{places} ON CONFLICT DO NOTHING")
+}
+
 /// `($1, $2), ($3, $4)`: numbered, as both databases take them.
-fn placeholders(rows: usize, columns: usize) -> String {
+fn numbered(rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 5);
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { "), (" });
@@ -167,7 +229,7 @@ async fn created_of(
     connection: &mut AnyConnection,
     calls: &[(NewCall, Reply<bool>)],
 ) -> Result<Vec<String>, sqlx::Error> {
-    let sql = format!("SELECT id FROM calls WHERE id IN {}", placeholders(1, calls.len()));
+    let sql = format!("SELECT id FROM calls WHERE id IN {}", numbered(1, calls.len()));
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     for (call, _) in calls {
         query = query.bind(&call.id);
@@ -314,8 +376,32 @@ mod tests {
     }
 
     #[test]
+    fn it_is_a_rush_while_many_come_and_not_when_one_does() {
+        let (begin, step) = (Instant::now(), Duration::from_millis(2));
+        let after = |jobs: usize| {
+            let mut rush = Rush::begin(begin);
+            (1..=12).map(|steps| (rush.is_on(begin + step * steps), rush.count(jobs))).filter(|(on, ())| *on).count()
+        };
+        assert_eq!([after(1), after(3)], [0, 0], "500 and 1,500 a second");
+        assert_eq!(after(4), 8, "2,000 a second, but for the first 10 ms");
+        let mut rush = Rush::begin(begin);
+        rush.count(MANY);
+        assert!(!rush.is_on(begin + WINDOW * 2), "long ago");
+    }
+
+    #[test]
     fn placeholders_are_numbered_through() {
-        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
-        assert_eq!(placeholders(1, 3), "($1, $2, $3)");
+        assert_eq!(numbered(2, 2), "($1, $2), ($3, $4)");
+        assert_eq!(numbered(1, 3), "($1, $2, $3)");
+    }
+
+    #[test]
+    fn a_statement_has_a_place_for_each_value_of_each_call() {
+        for rows in [1, GROUP] {
+            let (numbered, in_order) = (insert(rows, Places::Numbered), insert(rows, Places::InOrder));
+            assert!(numbered.contains(&format!("${})", rows * COLUMNS)), "{numbered}");
+            assert_eq!(in_order.matches('?').count(), rows * COLUMNS);
+            assert_eq!(in_order.matches("(?").count(), rows);
+        }
     }
 }

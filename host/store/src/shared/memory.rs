@@ -1,7 +1,7 @@
 //! Shared state of one host: in this process.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ struct Tables {
     seen: Mutex<Expiring<String, ()>>,
     flows: Mutex<Expiring<[u8; 32], SignInFlow>>,
     counts: Mutex<HashMap<String, Count>>,
+    seats: RandomState,
     transfers: Mutex<Transfers>,
     leases: Mutex<Expiring<String, String>>,
     words: broadcast::Sender<Word>,
@@ -34,6 +35,7 @@ impl Default for Tables {
             seen: Mutex::default(),
             flows: Mutex::default(),
             counts: Mutex::default(),
+            seats: RandomState::default(),
             transfers: Mutex::default(),
             leases: Mutex::default(),
             words: broadcast::channel(WORDS).0,
@@ -55,10 +57,11 @@ impl Transfers {
     }
 }
 
-/// Calls that are up, each with its end, and the beginnings in one second.
+/// Calls that are up, each with its end, and the beginnings in one second. A call is known by a hash of its seat's name: that two
+/// of a million are taken for one happens once in 30 million times.
 #[derive(Debug, Default)]
 struct Count {
-    calls: BTreeMap<String, Instant>,
+    calls: BTreeMap<u64, Instant>,
     /// None of them ends before: only from then on is it worth looking for those that did.
     earliest: Option<Instant>,
     second: Option<Instant>,
@@ -66,8 +69,8 @@ struct Count {
 }
 
 impl Count {
-    fn put(&mut self, call: &str, end: Instant) {
-        self.calls.insert(call.to_owned(), end);
+    fn put(&mut self, call: u64, end: Instant) {
+        self.calls.insert(call, end);
         self.earliest = Some(self.earliest.map_or(end, |earliest| earliest.min(end)));
     }
 
@@ -189,13 +192,14 @@ impl Memory {
     }
 
     fn count_in(&self, call: &str, limits: &[CallLimit], lasting: Duration) -> Admission {
-        let (mut counts, now) = (lock(&self.0.counts), Instant::now());
+        let (call, now) = (self.seat(call), Instant::now());
+        let mut counts = lock(&self.0.counts);
         for (index, limit) in limits.iter().enumerate() {
-            let count = counts.get(&limit.whose);
-            if count.is_some_and(|count| count.calls.get(call).is_some_and(|end| *end > now)) {
+            let count = counts.entry(limit.whose.clone()).or_default();
+            if count.calls.get(&call).is_some_and(|end| *end > now) {
                 return Admission::Admitted;
             }
-            if let Some(refused) = counts.entry(limit.whose.clone()).or_default().refuses(limit, now) {
+            if let Some(refused) = count.refuses(limit, now) {
                 return refused(index);
             }
         }
@@ -207,19 +211,23 @@ impl Memory {
         Admission::Admitted
     }
 
+    fn seat(&self, call: &str) -> u64 {
+        self.0.seats.hash_one(call)
+    }
+
     pub(super) fn renew_calls(&self, calls: &[(String, Vec<String>)], lasting: Duration) {
         let (mut counts, end) = (lock(&self.0.counts), Instant::now() + lasting);
         for (call, whose) in calls {
             for whose in whose {
-                counts.entry(whose.clone()).or_default().put(call, end);
+                counts.entry(whose.clone()).or_default().put(self.seat(call), end);
             }
         }
     }
 
     pub(super) fn release_call(&self, call: &str, whose: &[String]) {
-        let mut counts = lock(&self.0.counts);
+        let (call, mut counts) = (self.seat(call), lock(&self.0.counts));
         for whose in whose {
-            counts.get_mut(whose).map(|count| count.calls.remove(call));
+            counts.get_mut(whose).map(|count| count.calls.remove(&call));
         }
     }
 
