@@ -1,19 +1,24 @@
 //! Form bodies and queries: pairs in wire order, repeated names kept.
 
+use std::borrow::Cow;
+
 use crate::types::Request;
+
+/// A name and its value, decoded. Where there was nothing to decode they are the request's own text.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// Decoded pairs, in wire order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Form(Vec<(String, String)>);
+pub struct Form<'a>(Vec<Pair<'a>>);
 
-impl Form {
+impl<'a> Form<'a> {
     /// Reads `application/x-www-form-urlencoded` bytes.
-    pub fn parse(bytes: &[u8]) -> Self {
-        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    pub fn parse(bytes: &'a [u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).collect())
     }
 
     /// The body of a POST, else the query: where providers put their parameters.
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &'a Request) -> Self {
         if request.method == "GET" {
             Self::parse(query(&request.url).unwrap_or_default().as_bytes())
         } else {
@@ -24,18 +29,18 @@ impl Form {
     /// The first value of that name; nothing if it is absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().find(|(field, _)| field == name);
-        value.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        value.map(|(_, value)| value.as_ref()).filter(|value| !value.is_empty())
     }
 
     /// All pairs.
-    pub fn pairs(&self) -> &[(String, String)] {
+    pub fn pairs(&self) -> &[Pair<'a>] {
         &self.0
     }
 
     /// The fields of these names that say something, as the provider wrote them.
     pub fn told(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-        let says = |(name, value): &&(String, String)| wanted(name) && !value.is_empty();
-        self.0.iter().filter(says).cloned().collect()
+        let says = |(name, value): &&Pair<'_>| wanted(name) && !value.is_empty();
+        self.0.iter().filter(says).map(|(name, value)| (name.to_string(), value.to_string())).collect()
     }
 }
 
@@ -66,7 +71,7 @@ mod tests {
     fn repeated_and_empty_values_are_kept_in_order() {
         let form = Form::parse(b"a=2&b=&a=1&plus=%2B1+x&caf%C3%A9=t%C3%A9");
         let pairs: Vec<(&str, &str)> =
-            form.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            form.pairs().iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
         assert_eq!(pairs, [("a", "2"), ("b", ""), ("a", "1"), ("plus", "+1 x"), ("café", "té")]);
         assert_eq!(form.get("b"), None);
         assert_eq!(form.get("a"), Some("2"));

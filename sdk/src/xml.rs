@@ -64,20 +64,29 @@ fn push(out: &mut String, parts: &[&str]) {
 /// attribute into spaces. The characters that XML 1.0 forbids even as references are left out.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' => out.push_str("&#9;"),
-            '\n' => out.push_str("&#10;"),
-            '\r' => out.push_str("&#13;"),
-            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => {}
-            other => out.push(other),
-        }
+    let mut rest = text;
+    // Most text is plain and goes in as it is.
+    while let Some((at, c, written)) = rest.char_indices().find_map(|(at, c)| Some((at, c, instead_of(c)?))) {
+        push(&mut out, &[&rest[..at], written]);
+        rest = &rest[at + c.len_utf8()..];
     }
+    out.push_str(rest);
     out
+}
+
+/// What is written for a character that cannot stand for itself.
+fn instead_of(c: char) -> Option<&'static str> {
+    Some(match c {
+        '&' => "&amp;",
+        '<' => "&lt;",
+        '>' => "&gt;",
+        '"' => "&quot;",
+        '\t' => "&#9;",
+        '\n' => "&#10;",
+        '\r' => "&#13;",
+        '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => "",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -53,7 +53,9 @@ fn recognised(request: &Request, named: &str) -> bool {
 pub(crate) fn said(request: &Request) -> Option<Value> {
     if request.method == "GET" {
         let pairs = Form::of(request);
-        return Some(pairs.pairs().iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect());
+        return Some(
+            pairs.pairs().iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect(),
+        );
     }
     let said: Value = serde_json::from_slice(&request.body).ok()?;
     match said {

@@ -202,7 +202,8 @@ fn is_ours(call: &Value, request: &PlaceRequest) -> bool {
 
 fn ended(record: &Value) -> Inspection {
     let code = number(&record["hangup_cause_code"]).unwrap_or_default();
-    let form = Form::parse(format!("HangupCauseCode={code}").as_bytes());
+    let told = format!("HangupCauseCode={code}");
+    let form = Form::parse(told.as_bytes());
     // 4000 and the like are good ends; every other code that is not refined is a failure.
     let status = match status("completed", &form) {
         CallStatus::Completed if !GOOD_ENDS.contains(&code) => CallStatus::Failed,

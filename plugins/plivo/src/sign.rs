@@ -2,7 +2,7 @@
 
 use jackfield_sdk::account;
 use jackfield_sdk::form;
-use jackfield_sdk::form::Form;
+use jackfield_sdk::form::{Form, Pair};
 use jackfield_sdk::proof::{base64_digest, fits, hmac_sha256, malformed};
 use jackfield_sdk::request::{media_type, optional_security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Proof, Request};
@@ -82,7 +82,7 @@ fn parameters(request: &Request) -> Result<String, Disproof> {
     Ok(sorted(&request.body).iter().map(|(name, value)| format!("{name}{value}")).collect())
 }
 
-fn sorted(bytes: &[u8]) -> Vec<(String, String)> {
+fn sorted(bytes: &[u8]) -> Vec<Pair<'_>> {
     let mut pairs = Form::parse(bytes).pairs().to_vec();
     pairs.sort_unstable();
     pairs

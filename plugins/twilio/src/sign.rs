@@ -5,7 +5,7 @@
 
 use jackfield_sdk::account;
 use jackfield_sdk::encoding::{from_base64, sha256_hex};
-use jackfield_sdk::form::{self, Form};
+use jackfield_sdk::form::{self, Form, Pair};
 use jackfield_sdk::proof::fits;
 use jackfield_sdk::request::{header, media_type, optional_security_header, security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
@@ -71,7 +71,7 @@ fn parameters(request: &Request) -> Result<String, Disproof> {
 /// Every distinct name and value, in the order of their bytes.
 fn sorted(body: &[u8]) -> String {
     let form = Form::parse(body);
-    let mut pairs: Vec<&(String, String)> = form.pairs().iter().collect();
+    let mut pairs: Vec<&Pair<'_>> = form.pairs().iter().collect();
     pairs.sort_unstable();
     pairs.dedup();
     let mut text = String::with_capacity(body.len());

@@ -41,7 +41,7 @@ fn said(request: &Request) -> Option<Value> {
         return serde_json::from_slice(&request.body).ok().filter(Value::is_object);
     }
     let pairs = Form::of(request);
-    Some(pairs.pairs().iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
+    Some(pairs.pairs().iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect())
 }
 
 fn event(hook: &str, said: &Value) -> Result<Event, Fault> {
