@@ -352,7 +352,7 @@ impl Generation {
     }
 
     /// A guest's turn to look at a new webhook, where nobody has to be waited for.
-    pub fn free_turn(&self) -> Option<Turn<'_>> {
+    pub fn free_turn(&self) -> Option<Turn> {
         self.turns.free()
     }
 
@@ -360,7 +360,7 @@ impl Generation {
     ///
     /// # Errors
     /// When too many wait already.
-    pub async fn turn(&self) -> Result<Turn<'_>, GuestError> {
+    pub async fn turn(&self) -> Result<Turn, GuestError> {
         self.turns.take().await
     }
 
@@ -370,7 +370,7 @@ impl Generation {
     }
 
     /// Waits for a guest's turn to go on with a webhook that it has begun.
-    pub async fn next_turn(&self) -> Turn<'_> {
+    pub async fn next_turn(&self) -> Turn {
         self.turns.wait().await
     }
 

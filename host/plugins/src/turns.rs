@@ -6,17 +6,17 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::GuestError;
 
 /// The queue of a build.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     waiting: AtomicUsize,
     most_waiting: usize,
     turned_away: AtomicU64,
@@ -24,7 +24,7 @@ pub(crate) struct Turns {
     /// When places that were lost come back.
     lost: Mutex<VecDeque<Instant>>,
     /// Places that were lost while somebody had them: whoever is done next takes one along.
-    owed: AtomicUsize,
+    owed: Arc<AtomicUsize>,
 }
 
 /// How long a place is lost for.
@@ -32,13 +32,13 @@ const LOST: Duration = Duration::from_secs(10);
 
 /// A guest may run for as long as this is held. Not to be held while waiting for anything else.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Turn {
     /// None where the places are gone, which they never are.
-    permit: Option<SemaphorePermit<'a>>,
-    owed: &'a AtomicUsize,
+    permit: Option<OwnedSemaphorePermit>,
+    owed: Arc<AtomicUsize>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         let pays = self.owed.try_update(Ordering::Relaxed, Ordering::Relaxed, |owed| owed.checked_sub(1)).is_ok();
         if let Some(permit) = self.permit.take().filter(|_| pays) {
@@ -51,23 +51,24 @@ impl Turns {
     pub(crate) fn new(at_once: usize, most_waiting: usize) -> Self {
         let at_once = at_once.max(1);
         Self {
-            places: Semaphore::new(at_once),
+            places: Arc::new(Semaphore::new(at_once)),
             waiting: AtomicUsize::new(0),
             most_waiting,
             turned_away: AtomicU64::new(0),
             at_once,
             lost: Mutex::default(),
-            owed: AtomicUsize::new(0),
+            owed: Arc::default(),
         }
     }
 
     /// For who does not want to wait.
-    pub(crate) fn free(&self) -> Option<Turn<'_>> {
-        self.places.try_acquire().ok().map(|permit| Turn { permit: Some(permit), owed: &self.owed })
+    pub(crate) fn free(&self) -> Option<Turn> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Turn { permit: Some(permit), owed: Arc::clone(&self.owed) })
     }
 
     /// For who comes new.
-    pub(crate) async fn take(&self) -> Result<Turn<'_>, GuestError> {
+    pub(crate) async fn take(&self) -> Result<Turn, GuestError> {
         if let Some(turn) = self.free() {
             return Ok(turn);
         }
@@ -80,10 +81,11 @@ impl Turns {
     }
 
     /// For who had a turn before: what was begun is brought to its end.
-    pub(crate) async fn wait(&self) -> Turn<'_> {
+    pub(crate) async fn wait(&self) -> Turn {
         let _waiting = Waiting::one(&self.waiting);
         // Never closed.
-        Turn { permit: self.places.acquire().await.ok(), owed: &self.owed }
+        let permit = Arc::clone(&self.places).acquire_owned().await.ok();
+        Turn { permit, owed: Arc::clone(&self.owed) }
     }
 
     /// A guest used up its time.

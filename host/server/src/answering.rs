@@ -14,8 +14,8 @@ use jackfield_plugins::types::{
 use jackfield_store::{Agent, Call, Configuration, Directory, Inserted, NewCall, StoreError, new_call_id};
 
 use crate::App;
-use crate::account::guest_call;
-use crate::call_service::CallProblem;
+use crate::account::{guest_call, guest_call_to_be};
+use crate::call_service::{CallProblem, Ticket};
 use crate::clock::now_ms;
 use crate::live::provider::{Provider, refusal_of};
 use crate::seats::{self, NoSeat};
@@ -32,6 +32,24 @@ pub(crate) struct Answer {
     /// It was told before: saying it twice does no harm to those who read answers, and is not due to those who obey
     /// commands.
     pub(crate) again: bool,
+}
+
+/// What a caller would hear who is let in, as nearly every one is.
+pub(crate) struct Offer {
+    action: Action,
+    /// None for a caller whom no agent answers.
+    call: Option<(NewCall, Ticket)>,
+}
+
+impl Offer {
+    pub(crate) fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// The call that it is about, as a plugin sees it.
+    pub(crate) fn call(&self) -> Option<GuestCall> {
+        self.call.as_ref().map(|(new, _)| guest_call_to_be(new))
+    }
 }
 
 /// Why there is no answer.
@@ -57,29 +75,43 @@ pub(crate) fn by_command(generation: &Generation) -> bool {
     generation.describe().abilities.contains(&Ability::AnswerByCommand)
 }
 
-/// Lets a call in, or does not.
-pub(crate) async fn admit(
+/// What a call is to hear, before it is counted and written down.
+pub(crate) fn offer(
     app: &App,
-    generation: &Arc<Generation>,
-    configuration: &Arc<Configuration>,
+    generation: &Generation,
+    configuration: &Configuration,
     directory: &Directory,
     incoming: &Incoming,
-) -> Result<Answer, NotNow> {
+) -> Result<Offer, NotNow> {
     if app.drain.draining() {
         return Err(NotNow::Draining);
     }
     let agent = match route(directory, &configuration.id, &incoming.to) {
         Ok(agent) => agent,
-        Err(sentence) => return Ok(Answer { call: None, action: say(sentence), again: false }),
+        Err(sentence) => return Ok(Offer { action: say(sentence), call: None }),
     };
-    let seat = seats::member(&configuration.id, Some(&incoming.provider_id), "");
     let new = new_call(app, generation, configuration, incoming, &agent);
-    // Most calls are new and let in: they are granted their audio in one breath with their seat.
     let ticket = app.calls.ticket(&new.id).map_err(NotNow::Media)?;
+    let stream = app.calls.stream_by(&new.provider, &ticket);
+    Ok(Offer { action: Action::Stream(stream), call: Some((new, ticket)) })
+}
+
+/// Lets a call in as it was offered, or does not.
+pub(crate) async fn admit(
+    app: &App,
+    generation: &Arc<Generation>,
+    configuration: &Arc<Configuration>,
+    offer: Offer,
+) -> Result<Answer, NotNow> {
+    let Offer { action, call: Some((new, ticket)) } = offer else {
+        return Ok(Answer { call: None, action: offer.action, again: false });
+    };
+    let seat = seats::member(&configuration.id, new.provider_call_id.as_deref(), &new.id);
+    // Granted its audio in one breath with its seat.
     match app.calls.seats.take(&seat, &configuration.organization_id, &configuration.id, Some(ticket.grant())).await {
         Ok(()) => {}
         Err(NoSeat::Store(error)) => return Err(NotNow::Store(error)),
-        Err(NoSeat::Limit(why)) => return turned_away(app, new, &why).await,
+        Err(NoSeat::Limit(why)) => return Box::pin(turned_away(app, new, &why)).await,
     }
     match app.store.create_call(new).await.map_err(NotNow::Store)? {
         Inserted::Existing(call) if call.ended_at.is_some() => {
@@ -90,22 +122,26 @@ pub(crate) async fn admit(
             Ok(Answer { call: Some(call), action: Action::Stream(stream), again: true })
         }
         Inserted::New(call) if !app.calls.has_room() => {
-            app.calls.refuse(&call, "busy", "the host has as many calls as it may").await;
-            app.calls.seats.give_back(&call).await;
-            Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false })
+            let (why, action) = ("the host has as many calls as it may", Action::Reject(RejectReason::Busy));
+            Ok(Box::pin(sent_away(app, call, "busy", why, action)).await)
         }
         Inserted::New(call) if !app.rollout.may_carry(generation) => {
-            app.calls.refuse(&call, "failed", "its plugin keeps failing at audio, and gets no calls for a while").await;
-            app.calls.seats.give_back(&call).await;
+            let why = "its plugin keeps failing at audio, and gets no calls for a while";
             let action = say("An application error has occurred. Goodbye.");
-            Ok(Answer { call: Some(call), action, again: false })
+            Ok(Box::pin(sent_away(app, call, "failed", why, action)).await)
         }
         Inserted::New(call) => {
             app.calls.begin(call.clone(), generation.pin(), Arc::clone(configuration));
-            let stream = app.calls.stream_by(&call, &ticket);
-            Ok(Answer { call: Some(call), action: Action::Stream(stream), again: false })
+            Ok(Answer { call: Some(call), action, again: false })
         }
     }
+}
+
+/// A call that had a seat, and cannot be carried here.
+async fn sent_away(app: &App, call: Call, status: &'static str, why: &str, action: Action) -> Answer {
+    app.calls.refuse(&call, status, why).await;
+    app.calls.seats.give_back(&call).await;
+    Answer { call: Some(call), action, again: false }
 }
 
 /// A call that there is no seat for is written down, and hears busy.

@@ -312,7 +312,7 @@ impl CallService {
         let ticket = self.ticket(&call.id)?;
         let NewMediaGrant { token, grant, lasting } = ticket.grant();
         self.board.shared.put_media_grant(token, grant, lasting).await.map_err(|error| error.to_string())?;
-        Ok(self.stream_by(call, &ticket))
+        Ok(self.stream_by(&call.provider, &ticket))
     }
 
     /// A new one-use token for a call's audio; nothing is granted yet.
@@ -322,12 +322,12 @@ impl CallService {
     }
 
     /// Where the provider shall send a call's audio, by a token that was granted.
-    pub(crate) fn stream_by(&self, call: &Call, ticket: &Ticket) -> StreamAction {
+    pub(crate) fn stream_by(&self, provider: &str, ticket: &Ticket) -> StreamAction {
         let public = self.board.settings.public_url.trim_end_matches('/');
         let socket = public.replacen("http", "ws", 1);
         StreamAction {
             url: format!("{socket}/api/v1/telephony/ws/{}", ticket.token),
-            hooks: self.hooks(&call.provider, &call.id),
+            hooks: self.hooks(provider, &ticket.call),
             parameters: Vec::new(),
         }
     }

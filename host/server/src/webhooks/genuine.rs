@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jackfield_plugins::proof::Basis;
 use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
-use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof, secrets_of};
+use jackfield_plugins::{Generation, GuestError, Turn, WebhookGuest, proof, secrets_of};
 use jackfield_store::{Configuration, Directory, Secret};
 use serde_json::json;
 
@@ -24,7 +24,11 @@ const CANDIDATES: usize = 8;
 
 /// A request whose proof held, with the guest that can read it.
 pub(crate) struct Genuine {
-    guest: WebhookGuest,
+    generation: Arc<Generation>,
+    /// None once it has written an answer: it is gone before anything is waited for.
+    guest: Option<WebhookGuest>,
+    /// Its own, for as long as it goes from one thing to the next.
+    turn: Option<Turn>,
     account: Account,
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) directory: Arc<Directory>,
@@ -70,23 +74,20 @@ pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Re
         };
         first_round = first_round.saturating_sub(1);
         let outcome = match turn {
-            Ok(_turn) => claimed(app, &generation, &directory, &request, &input),
+            Ok(turn) => claimed(app, &generation, &directory, &request, &input).map(|claim| (claim, turn)),
             Err(error) => Err(Refused::Unavailable(error.to_string())),
         };
         match outcome {
             // Any plugin can say that a request is its own, also of one that is another's.
-            Ok(claim) if claim.2.basis == Basis::Plugin => {
+            Ok((claim, _)) if claim.2.basis == Basis::Plugin => {
                 weak.get_or_insert(claim);
             }
-            Ok((guest, configuration, held)) => {
-                return Ok(genuine(guest, held, configuration, directory, request, input));
-            }
+            Ok((claim, turn)) => return Ok(genuine(claim, Some(turn), directory, request, input)),
             // It may have been this one's, and must not keep the others from it.
             Err(why) => refused = refused.or(why),
         }
     }
-    let (guest, configuration, held) = weak.ok_or(refused)?;
-    Ok(genuine(guest, held, configuration, directory, request, input))
+    Ok(genuine(weak.ok_or(refused)?, None, directory, request, input))
 }
 
 /// Who is to read a request, and about which account.
@@ -142,18 +143,18 @@ pub(super) async fn prove_as_of(
 ) -> Result<Genuine, Unproved> {
     let input = input_of(&request);
     let outcome = match generation.turn().await {
-        Ok(_turn) => fresh(app, generation, &input).and_then(|mut guest| {
+        Ok(turn) => fresh(app, generation, &input).and_then(|mut guest| {
             let outcome = proven(app, &mut guest, &configuration, &request, came_at)?;
-            Ok((guest, outcome))
+            Ok((guest, outcome, turn))
         }),
         Err(error) => Err(Refused::Unavailable(error.to_string())),
     };
     match outcome {
-        Ok((guest, Ok(held))) => {
+        Ok((guest, Ok(held), turn)) => {
             let directory = app.store.directory();
-            Ok(genuine(guest, held, configuration, directory, request, input))
+            Ok(genuine((guest, configuration, held), Some(turn), directory, request, input))
         }
-        Ok((_, Err(why))) => {
+        Ok((_, Err(why), _)) => {
             generation.refused();
             Err(Refused::NotGenuine(why).into())
         }
@@ -174,9 +175,9 @@ impl From<Unproved> for Refused {
 }
 
 impl Genuine {
-    /// The generation that proved it.
+    /// The generation that proved it, or that the call begins on.
     pub(crate) fn generation(&self) -> &Arc<Generation> {
-        self.guest.generation()
+        &self.generation
     }
 
     /// As it came.
@@ -202,17 +203,27 @@ impl Genuine {
         Ok(repeated)
     }
 
-    /// What it says.
+    /// The guest, and its turn: the one that it has still, or its next.
+    async fn at_work(&mut self, app: &App) -> Result<(Turn, WebhookGuest), Refused> {
+        let turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => self.generation.next_turn().await,
+        };
+        let guest = self.guest.take().map_or_else(|| fresh(app, &self.generation, &self.input), Ok)?;
+        Ok((turn, guest))
+    }
+
+    /// What it says. A call that comes in is to be answered at once: its guest keeps its turn.
     pub(crate) async fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
-        let generation = Arc::clone(self.guest.generation());
-        let turn = generation.next_turn().await;
+        let (turn, mut guest) = self.at_work(app).await?;
         let began = Instant::now();
-        let read = self.guest.read(&self.account, &self.request, hook);
-        drop(turn);
+        let read = guest.read(&self.account, &self.request, hook);
         self.spent += began.elapsed();
+        self.guest = Some(guest);
         match read {
             Ok(Ok(events)) => {
-                let generation = self.guest.generation();
+                self.turn = Some(turn).filter(|_| matches!(events.first(), Some(Event::Incoming(_))));
+                let generation = &self.generation;
                 app.rollout.breaker().did_well(generation.digest());
                 generation.answered(u64::try_from(self.spent.as_micros()).unwrap_or(u64::MAX));
                 app.rollout.saw(generation, hook, || Sample {
@@ -225,33 +236,32 @@ impl Genuine {
                 Ok(events)
             }
             Ok(Err(fault)) => Err(Refused::Malformed(told(&fault))),
-            Err(error) => Err(failed(app, self.guest.generation(), &self.request, &error)),
+            Err(error) => Err(failed(app, &self.generation, &self.request, &error)),
         }
     }
 
     /// Goes on with another build of the plugin: the one that the call begins on.
-    pub(crate) fn switch(&mut self, app: &App, generation: &Arc<Generation>) -> Result<(), Refused> {
-        if generation.digest() != self.guest.generation().digest() {
-            self.guest = fresh(app, generation, &self.input)?;
+    pub(crate) fn switch(&mut self, generation: &Arc<Generation>) {
+        if generation.digest() != self.generation.digest() {
+            (self.guest, self.turn) = (None, None);
+            self.generation = Arc::clone(generation);
         }
-        Ok(())
     }
 
     /// How this provider writes an answer. A guest that failed gets one more try in a fresh store.
     pub(crate) async fn reply(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
-        let generation = Arc::clone(self.guest.generation());
-        let _turn = generation.next_turn().await;
-        let written = match self.guest.reply(&self.account, call, action) {
+        let (_turn, mut guest) = self.at_work(app).await?;
+        let written = match guest.reply(&self.account, call, action) {
             Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
-                self.guest = fresh(app, &generation, &self.input)?;
-                self.guest.reply(&self.account, call, action)
+                guest = fresh(app, &self.generation, &self.input)?;
+                guest.reply(&self.account, call, action)
             }
             written => written,
         };
         match written {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(fault)) => Err(Refused::Plugin(told(&fault))),
-            Err(error) => Err(failed(app, self.guest.generation(), &self.request, &error)),
+            Err(error) => Err(failed(app, &self.generation, &self.request, &error)),
         }
     }
 
@@ -390,9 +400,8 @@ fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
 }
 
 fn genuine(
-    guest: WebhookGuest,
-    held: Held,
-    configuration: Arc<Configuration>,
+    (guest, configuration, held): Claim,
+    turn: Option<Turn>,
     directory: Arc<Directory>,
     request: Request,
     input: [u8; 32],
@@ -400,7 +409,21 @@ fn genuine(
     let Held { account, replay_key, at: proved_at, spent, basis: _ } = held;
     // Without a key there is nothing to know it by.
     let repeated = replay_key.is_none().then_some(false);
-    Genuine { guest, account, configuration, directory, request, replay_key, repeated, input, proved_at, spent }
+    let (generation, guest) = (Arc::clone(guest.generation()), Some(guest));
+    Genuine {
+        generation,
+        guest,
+        turn,
+        account,
+        configuration,
+        directory,
+        request,
+        replay_key,
+        repeated,
+        input,
+        proved_at,
+        spent,
+    }
 }
 
 /// A fault as an operator reads it; what the provider sent is not repeated.
@@ -414,5 +437,21 @@ pub(crate) fn told(fault: &Fault) -> String {
         Fault::NotFound => "the provider knows no such call or number".to_owned(),
         Fault::UnknownOutcome(what) => format!("the provider may or may not have done it: {what}"),
         Fault::Other(what) => what.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_is_fresh_within_the_window_on_both_sides_and_never_outside() {
+        const NOW: u64 = 1_768_471_262_000;
+        let window = Duration::from_mins(5);
+        let signed = [-301, -300, -299, 0, 299, 300, 301].map(|seconds| NOW.saturating_add_signed(seconds * 1_000));
+        assert_eq!(signed.map(|at| stale(at, NOW, window)), [true, false, false, false, false, false, true]);
+        for never in [0, 1, i64::MAX.unsigned_abs(), u64::MAX] {
+            assert!(stale(never, NOW, window), "{never}");
+        }
     }
 }

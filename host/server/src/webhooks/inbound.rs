@@ -12,17 +12,18 @@ use super::genuine::{self, Genuine, Unproved};
 use super::{Refused, answer};
 use crate::App;
 use crate::account::guest_call;
+use crate::answering::{self, NotNow};
+use crate::bot;
 use crate::clock::now_for_guests;
 use crate::metrics::WebhookOutcome;
-use crate::{answering, bot};
 
 /// The hook's name where it is the number's own webhook.
 const HOOK: &str = "inbound";
 
 /// A webhook on the URL that all providers share.
 pub(crate) async fn any(app: &App, request: Request) -> Result<Response, Refused> {
-    let genuine = genuine::recognise(app, request).await?;
-    events(app, genuine).await
+    let mut genuine = genuine::recognise(app, request).await?;
+    events(app, &mut genuine).await
 }
 
 /// A webhook on a configuration's own URL.
@@ -33,11 +34,10 @@ pub(crate) async fn of(app: &App, configuration: &str, request: Request) -> Resu
     let serving = app.plugins.current(&configuration.provider);
     let generation = serving.ok_or_else(|| Refused::Unavailable("its plugin is not loaded".to_owned()))?;
     let (id, came_at) = (configuration.id.clone(), now_for_guests());
-    let genuine = match genuine::prove(app, &generation, configuration, request).await {
-        Ok(genuine) => genuine,
-        Err(unproved) => return unread(app, &generation, id, unproved, came_at),
-    };
-    events(app, genuine).await
+    match genuine::prove(app, &generation, configuration, request).await {
+        Ok(mut genuine) => events(app, &mut genuine).await,
+        Err(unproved) => unread(app, &generation, id, unproved, came_at),
+    }
 }
 
 /// The plugin failed at a request that proves nothing yet.
@@ -60,9 +60,9 @@ fn unread(
     }
 }
 
-async fn events(app: &App, mut genuine: Genuine) -> Result<Response, Refused> {
+async fn events(app: &App, genuine: &mut Genuine) -> Result<Response, Refused> {
     let outcome = match genuine.read(app, HOOK).await {
-        Ok(events) => act(app, &mut genuine, events).await,
+        Ok(events) => act(app, genuine, events).await,
         // The caller is on the line: a plugin that cannot read may still be able to speak.
         Err(Refused::Plugin(reason)) => {
             tracing::error!(reason, "a plugin failed at an inbound call");
@@ -70,7 +70,7 @@ async fn events(app: &App, mut genuine: Genuine) -> Result<Response, Refused> {
             let about = About::Configuration(genuine.configuration.id.clone());
             let (request, came_at) = (genuine.request().clone(), genuine.proved_at());
             app.backlog().put(Waiting::of(genuine.generation(), about, request, came_at));
-            speak(app, &mut genuine, "An application error has occurred. Goodbye.")
+            speak(app, genuine, "An application error has occurred. Goodbye.")
                 .await
                 .or_else(|_| fallback(genuine.generation()).ok_or(Refused::Plugin(reason)))
         }
@@ -87,7 +87,8 @@ async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>) -> Result<Res
     for event in events {
         match event {
             Event::Incoming(incoming) if answer.is_none() => answer = Some(admit(app, genuine, incoming).await?),
-            Event::Status(update) => report(app, genuine, update).await?,
+            // Boxed: what calls that come in need no room for.
+            Event::Status(update) => Box::pin(report(app, genuine, update)).await?,
             Event::Proceed(_) | Event::Message(_) | Event::Desk(_) if genuine.is_repeated(app).await? => {}
             Event::Proceed(_) => app.sockets().happened(app, &genuine.configuration, event),
             Event::Message(notice) => bot::wrote(app, &genuine.configuration, notice),
@@ -133,14 +134,23 @@ pub(super) async fn again(
 async fn admit(app: &App, genuine: &mut Genuine, incoming: Incoming) -> Result<Response, Refused> {
     // The build that the call begins on: all of its life it stays with it.
     let generation = app.rollout.pick(genuine.generation(), &incoming.provider_id);
-    genuine.switch(app, &generation)?;
+    genuine.switch(&generation);
     let configuration = Arc::clone(&genuine.configuration);
-    let admitted = answering::admit(app, &generation, &configuration, &genuine.directory, &incoming).await;
-    let told = admitted.map_err(|why| Refused::Unavailable(why.to_string()))?;
+    let unavailable = |why: NotNow| Refused::Unavailable(why.to_string());
+    let offer = answering::offer(app, &generation, &configuration, &genuine.directory, &incoming);
+    let offer = offer.map_err(unavailable)?;
     if answering::by_command(&generation) {
+        let heard = genuine.reply(app, None, &Action::Acknowledge).await;
+        let told = answering::admit(app, &generation, &configuration, offer).await.map_err(unavailable)?;
         let provider = app.calls.provider_of(generation, configuration);
         answering::command(app, provider, told, answering::caller(&incoming));
-        return answer::checked(genuine.reply(app, None, &Action::Acknowledge).await?);
+        return answer::checked(heard?);
+    }
+    // Written in the same turn, before anything is waited for: by then the guest is gone.
+    let (offered, written) = (offer.action().clone(), genuine.reply(app, offer.call().as_ref(), offer.action()).await);
+    let told = answering::admit(app, &generation, &configuration, offer).await.map_err(unavailable)?;
+    if told.action == offered {
+        return answer::checked(written?);
     }
     let call = told.call.as_ref().map(guest_call);
     answer::checked(genuine.reply(app, call.as_ref(), &told.action).await?)
