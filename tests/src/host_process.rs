@@ -223,7 +223,12 @@ impl HostProcess {
     /// Asks it to drain (SIGTERM).
     pub fn terminate(&self) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the host has no process id")?;
-        rustix::process::kill_process(pid, Signal::TERM).context("the host could not be signalled")
+        rustix::process::kill_process(pid, signal).context("the host could not be signalled")
+    }
+
+    /// CPU time that it used until now.
+    pub fn cpu(&self) -> Result<Duration> {
+        crate::bench::process::cpu(self.pid())
     }
 
     /// Ends it where it stands (SIGKILL).

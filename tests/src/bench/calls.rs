@@ -14,7 +14,7 @@ use super::process;
 use super::table::{Limit, Table};
 use crate::demo::tell;
 use crate::echo::percentile;
-use crate::pipecat::PipecatEcho;
+use crate::python_peer::PythonPeer;
 
 const CALLS: usize = 500;
 const MANY: usize = 1_500;
@@ -87,10 +87,10 @@ async fn bare(calls: usize) -> Result<(f64, Tally)> {
 
 /// A pipeline in Python for each call, where there is one that can.
 async fn pipecat() -> Result<Option<(f64, Tally)>> {
-    if PipecatEcho::python().is_none() {
+    if PythonPeer::python().is_none() {
         return Ok(None);
     }
-    let echo = PipecatEcho::start()?;
+    let echo = PythonPeer::pipecat_echo()?;
     under_load(echo.pid(), streams_to(echo.address, PIPECAT).await?).await.map(Some)
 }
 

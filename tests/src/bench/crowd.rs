@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 
 use super::load::{Destination, LoadStream};
 use crate::api::Api;
-use crate::carrier::{Account, Carrier, Leg};
+use crate::carrier::{Account, Carrier, Leg, Signature};
 use crate::host_process::{HostOptions, HostProcess};
+use crate::http::Answer;
 use crate::twilio_rest::TwilioRest;
 
 const NUMBER: &str = "+12065550188";
@@ -67,25 +68,7 @@ impl Crowd {
 
     /// Webhooks of `many` new callers, so many at once, and how long each took.
     pub(super) async fn ring(&self, first: usize, many: usize) -> Result<Vec<Duration>> {
-        let mut ringing = JoinSet::new();
-        for lane in 0..AT_ONCE {
-            let carrier = self.carrier.clone();
-            ringing.spawn(async move {
-                let mut times = Vec::new();
-                for index in (first + lane..first + many).step_by(AT_ONCE) {
-                    let (webhook, began) = (carrier.inbound_webhook(&Self::leg(index)), Instant::now());
-                    let answer = carrier.post(&webhook).await?;
-                    times.push(began.elapsed());
-                    ensure!(answer.status == 200 && answer.text().contains("<Stream"), "{}", answer.text());
-                }
-                Ok(times)
-            });
-        }
-        let mut times = Vec::new();
-        while let Some(done) = ringing.join_next().await {
-            times.extend(done??);
-        }
-        Ok(times)
+        ring(&self.carrier, first, many).await
     }
 
     /// Puts one call through.
@@ -115,6 +98,46 @@ impl Crowd {
         }
         Ok(open)
     }
+}
+
+/// Webhooks of `many` new callers, so many at once, and how long each took. Whoever answers is to want a stream.
+pub(super) async fn ring(carrier: &Arc<Carrier>, first: usize, many: usize) -> Result<Vec<Duration>> {
+    post(carrier, first, many, Signature::Right, |answer| answer.status == 200 && answer.text().contains("<Stream"))
+        .await
+}
+
+/// The same from somebody who does not know the account's token.
+pub(super) async fn forge(carrier: &Arc<Carrier>, first: usize, many: usize) -> Result<Vec<Duration>> {
+    post(carrier, first, many, Signature::OtherToken, |answer| answer.status == 403).await
+}
+
+async fn post(
+    carrier: &Arc<Carrier>,
+    first: usize,
+    many: usize,
+    signature: Signature,
+    is_right: fn(&Answer) -> bool,
+) -> Result<Vec<Duration>> {
+    let mut ringing = JoinSet::new();
+    for lane in 0..AT_ONCE {
+        let (carrier, signature) = (carrier.clone(), signature.clone());
+        ringing.spawn(async move {
+            let mut times = Vec::new();
+            for index in (first + lane..first + many).step_by(AT_ONCE) {
+                let webhook = carrier.inbound_webhook(&Crowd::leg(index)).signed(signature.clone());
+                let began = Instant::now();
+                let answer = carrier.post(&webhook).await?;
+                times.push(began.elapsed());
+                ensure!(is_right(&answer), "{}: {}", answer.status, answer.text());
+            }
+            Ok(times)
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(done) = ringing.join_next().await {
+        times.extend(done??);
+    }
+    Ok(times)
 }
 
 async fn put_through(carrier: &Carrier, leg: &Leg) -> Result<LoadStream> {

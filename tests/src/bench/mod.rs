@@ -10,7 +10,7 @@ mod jitter;
 mod lists;
 mod load;
 mod memory;
-mod process;
+pub(crate) mod process;
 mod soak;
 mod sockets;
 mod start;

@@ -6,7 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use jackfield_tests::carrier::dialects::{Dialect, FRAMES, NUMBER, Webhook, all};
 use jackfield_tests::echo::{Passed, compare};
 use jackfield_tests::host_process::{HostOptions, HostProcess};
-use jackfield_tests::pipecat::PipecatEcho;
+use jackfield_tests::python_peer::PythonPeer;
 use jackfield_tests::speech;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -115,7 +115,7 @@ fn voiced(passed: &[Passed]) -> usize {
 
 #[tokio::test]
 async fn a_real_pipecat_bot_for_twilio_serves_calls_of_every_provider_unmodified() {
-    let bot = PipecatEcho::start().unwrap();
+    let bot = PythonPeer::pipecat_echo().unwrap();
     let url = format!("ws://{}/ws", bot.address);
     let agent = json!({ "name": "bot", "connector": "twilio-stream", "url": url });
     for dialect in all() {
