@@ -1,10 +1,14 @@
 //! The plugin host against plugins that misbehave, without a network in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use jackfield_plugins::types::{Account, Action, Call, Direction, MediaCommand, Message, Request};
+use std::pin::Pin;
+
+use jackfield_plugins::types::{
+    Account, Action, Call, Direction, HttpError, HttpRequest, HttpResponse, MediaCommand, Message, Request,
+};
 use jackfield_plugins::{
-    CONTRACT, CompiledCache, Granted, GuestError, GuestLimits, PluginGrants, PluginHost, Pooling, Refusal, Signers,
-    SigningKey, sign,
+    CONTRACT, CompiledCache, Granted, GuestError, GuestLimits, Outbound, PluginGrants, PluginHost, Pooling, Refusal,
+    Signers, SigningKey, sign,
 };
 use jackfield_tests::hostile::{Export, Hostile, Misdeed};
 
@@ -80,6 +84,31 @@ async fn a_loop_is_stopped_and_the_next_request_is_served() {
     assert_eq!(generation.faults().deadlines, 1);
     let mut next = generation.webhooks().unwrap();
     assert!(next.reply(&account(), None, &Action::HangUp).unwrap().is_ok());
+}
+
+/// A way out that leads nowhere.
+struct Nowhere;
+
+impl Outbound for Nowhere {
+    fn send<'a>(
+        &'a self,
+        _: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
+        Box::pin(std::future::ready(Err(HttpError::Denied("a test".to_owned()))))
+    }
+}
+
+#[tokio::test]
+async fn a_loop_is_stopped_in_exports_that_may_wait_too() {
+    let host = host();
+    serve(&host, &Hostile::in_chat("loop", Misdeed::Loop)).await;
+    let generation = host.current("loop").unwrap();
+    for round in 1..=2 {
+        let guest = generation.chat(Box::new(Nowhere)).await.unwrap();
+        let outcome = guest.listen(&account(), "https://gw.example.net/x").await;
+        assert_eq!(outcome, Err(GuestError::Deadline { export: "listen" }));
+        assert_eq!(generation.faults().deadlines, round);
+    }
 }
 
 #[tokio::test]

@@ -237,7 +237,7 @@ impl Checker<'_> {
     fn store(&self) -> wasmtime::Store<GuestState> {
         let state = GuestState::new(self.limits, self.limits.webhook_cpu, None);
         let mut store = guest::store(self.engine, self.limits, state);
-        guest::arm(&mut store, true);
+        guest::arm(&mut store);
         store
     }
 }

@@ -202,7 +202,7 @@ fn io_linker(engine: &Engine, surface: &Surface) -> wasmtime::Result<Linker<Gues
                 exchanges.push(Exchange { request, answer: answer.clone() });
             }
             // Waiting was not the guest's doing: its time starts afresh.
-            let ticks = store.data_mut().budget.start(false);
+            let ticks = store.data_mut().budget.start();
             store.set_epoch_deadline(ticks);
             Ok((answer,))
         })
@@ -481,14 +481,14 @@ impl Generation {
     /// A store that has a way out.
     fn store_with(&self, outbound: Box<dyn Outbound>) -> Store<GuestState> {
         let mut store = self.unarmed(self.limits.webhook_cpu, Some(outbound));
-        guest::arm(&mut store, false);
+        guest::arm(&mut store);
         store
     }
 
     /// A store that has none, and so much CPU time for each call.
     fn store(&self, cpu: Duration) -> Store<GuestState> {
         let mut store = self.unarmed(cpu, None);
-        guest::arm(&mut store, true);
+        guest::arm(&mut store);
         store
     }
 

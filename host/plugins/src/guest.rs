@@ -36,8 +36,8 @@ pub(crate) fn store(engine: &Engine, limits: &GuestLimits, state: GuestState) ->
 }
 
 /// Sets the clock for one call.
-pub(crate) fn arm(store: &mut Store<GuestState>, by_cpu: bool) {
-    let ticks = store.data_mut().budget.start(by_cpu);
+pub(crate) fn arm(store: &mut Store<GuestState>) {
+    let ticks = store.data_mut().budget.start();
     store.set_epoch_deadline(ticks);
 }
 
@@ -84,7 +84,7 @@ macro_rules! export {
         if $self.spent {
             return Err(GuestError::Result { export: $name, reason: "its store is spent".to_owned() });
         }
-        arm(&mut $self.store, true);
+        arm(&mut $self.store);
         let result = $self.exports.$interface().$call(&mut $self.store, $($argument),*);
         let result = settle(&$self.generation, &mut $self.store, &mut $self.spent, $name, result);
         if let Some(tape) = $self.tape.as_ref().filter(|tape| tape.runs()) {
@@ -97,7 +97,7 @@ macro_rules! export {
 /// Calls an export that may wait for IO, within its wall time.
 macro_rules! export_io {
     ($self:ident, $interface:ident . $call:ident ( $($argument:ident),* ), $name:literal) => {{
-        arm(&mut $self.store, false);
+        arm(&mut $self.store);
         let wall = $self.generation.limits.calls_wall;
         let exports = $self.exports.$interface();
         let call = exports.$call(&mut $self.store, $($argument),*);

@@ -159,7 +159,8 @@ impl ResourceLimiter for Bound {
     }
 }
 
-/// CPU time measured on the thread that runs the guest, so that a busy machine does not look like a busy guest.
+/// CPU time measured on the thread that runs the guest, so that a busy machine does not look like a busy guest. A guest that
+/// waits for IO may wake on another thread: its time is started afresh there, so that it is never measured across two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     cpu: Duration,
@@ -169,26 +170,23 @@ pub(crate) struct Budget {
     /// CPU time of the thread when the budget was first looked at. Nearly every call is over before that, and asking
     /// the kernel at its start would cost as much as the call.
     first_look: Option<Duration>,
-    /// Unset for calls that hop between threads, where only wall time can be told.
-    by_cpu: bool,
 }
 
 impl Budget {
     fn new(cpu: Duration, wall: Duration) -> Self {
-        Self { cpu, wall, epochs: 0, first_look: None, by_cpu: true }
+        Self { cpu, wall, epochs: 0, first_look: None }
     }
 
     /// Starts the clock for one call and says when to look again, in epochs from now.
-    pub(crate) fn start(&mut self, by_cpu: bool) -> u64 {
-        self.by_cpu = by_cpu;
+    pub(crate) fn start(&mut self) -> u64 {
         self.first_look = None;
-        self.epochs = if by_cpu { FIRST_LOOK } else { ticks(self.cpu) };
+        self.epochs = FIRST_LOOK;
         self.epochs
     }
 
     /// The deadline has come: is the budget really used up?
     pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        let used = if self.by_cpu { self.used() } else { self.cpu };
+        let used = self.used();
         let wall_left = ticks(self.wall).saturating_sub(self.epochs);
         if used >= self.cpu || wall_left == 0 {
             return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
@@ -214,4 +212,34 @@ fn ticks(duration: Duration) -> u64 {
 fn thread_cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a machine with too much to do: the epochs pass, and the guest's thread does not run.
+    #[test]
+    fn a_guest_that_does_not_get_to_run_has_not_used_up_its_time() {
+        let cpu = Duration::from_millis(20);
+        let mut budget = Budget::new(cpu, Duration::from_mins(1));
+        let mut passed = budget.start();
+        while passed < 4 * ticks(cpu) {
+            std::thread::sleep(Duration::from_millis(10));
+            match budget.look() {
+                Ok(UpdateDeadline::Continue(more)) => passed += more,
+                other => panic!("{:?} after {passed} epochs", other.err()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_guest_that_runs_without_end_is_stopped_by_its_own_time_or_the_clock() {
+        for (cpu, wall) in [(5, 60_000), (60_000, 20)] {
+            let mut budget = Budget::new(Duration::from_millis(cpu), Duration::from_millis(wall));
+            budget.start();
+            while budget.look().is_ok() {}
+            assert!(budget.epochs <= ticks(Duration::from_millis(wall)) + 1, "{budget:?}");
+        }
+    }
 }

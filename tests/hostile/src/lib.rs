@@ -129,6 +129,8 @@ pub struct Hostile {
     pub takes_calls: bool,
     /// Has a function that is little to read and much to compile.
     pub bomb: bool,
+    /// Reads chats, and misbehaves there: in an export that may wait for IO.
+    pub chats: bool,
 }
 
 impl Hostile {
@@ -145,6 +147,7 @@ impl Hostile {
             claims: false,
             takes_calls: false,
             bomb: false,
+            chats: false,
         }
     }
 
@@ -223,6 +226,12 @@ impl Hostile {
         self
     }
 
+    /// Misbehaves in an export that may wait for IO.
+    #[must_use]
+    pub fn in_chat(name: &str, misdeed: Misdeed) -> Self {
+        Self { misdeed, chats: true, ..Self::harmless(name) }
+    }
+
     /// Much work for a compiler.
     #[must_use]
     pub fn bomb(mut self) -> Self {
@@ -246,9 +255,10 @@ impl Hostile {
         let interfaces = self.import.map_or(&[][..], |foreign| foreign.interfaces);
         let world = format!(
             "package fixture:hostile;\nworld hostile {{\n  {}\n  export jackfield:provider/manifest@{v};\n  \
-             export jackfield:provider/webhooks@{v};\n  export jackfield:provider/media@{v};\n}}\n",
+             export jackfield:provider/webhooks@{v};\n  export jackfield:provider/media@{v};\n  {chat}}}\n",
             interfaces.iter().map(|name| format!("import {name};")).collect::<String>(),
             v = self.contract,
+            chat = if self.chats { "export jackfield:provider/chat@0.1.0;\n" } else { "" },
         );
         for package in self.import.map_or(&[][..], |foreign| foreign.packages) {
             resolve.push_str("foreign.wit", package)?;
@@ -264,11 +274,21 @@ impl Hostile {
             if self.at_start { format!("(func $start {}) (start $start)", self.misdeed.body()) } else { String::new() };
         let exports: String = EXPORTS.iter().map(|export| self.export_text(export)).collect();
         let bomb = if self.bomb { bomb() } else { String::new() };
-        format!("(module\n{import}\n{MEMORY}\n{exports}\n{start}\n{bomb}\n{})\n", data(&self.name))
+        let chat: String =
+            if self.chats { CHAT.iter().map(|export| self.chat_text(*export)).collect() } else { String::new() };
+        format!("(module\n{import}\n{MEMORY}\n{exports}\n{chat}\n{start}\n{bomb}\n{})\n", data(&self.name))
+    }
+
+    fn chat_text(&self, (name, parameters): (&str, &str)) -> String {
+        let body = self.misdeed.body();
+        format!(
+            "(func (export \"jackfield:provider/chat@0.1.0#{name}\") (param {parameters}) (result i32)\n  {body}\n  \
+             (i32.const {ZEROS}))\n"
+        )
     }
 
     fn export_text(&self, (export, interface, name, parameters, result): &ExportShape) -> String {
-        let guilty = !self.at_start && *export == self.export;
+        let guilty = !self.at_start && !self.chats && *export == self.export;
         let foreign = self.import.map_or("", |foreign| foreign.body);
         let body = if guilty { self.misdeed.body() } else { "" };
         let used = if guilty { foreign } else { "" };
@@ -349,6 +369,13 @@ const EXPORTS: [ExportShape; 9] = [
     (Export::Open, "media", "open", "i32", SETUP),
     (Export::Decode, "media", "decode", "i32 i32 i32", ZEROS),
     (Export::Encode, "media", "encode", "i32 i32 i32", ZEROS),
+];
+
+/// Name and flat parameters of what `chat` has. Zeros are a good result of each.
+const CHAT: [(&str, &str); 3] = [
+    ("fetch", "i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("send", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("listen", "i32 i32 i32 i32 i32 i32 i32 i32"),
 ];
 
 // Where things lie in the first pages of memory. Zeros are an empty list, a `none`, or an `ok` with an empty list.
@@ -493,6 +520,7 @@ mod tests {
 
     #[test]
     fn every_fixture_is_a_component_that_validates() {
+        assert!(Hostile::in_chat("hostile", Misdeed::Loop).build().is_ok());
         let exports = EXPORTS.iter().map(|shape| shape.0);
         for export in exports {
             for misdeed in Misdeed::AT_WORK {
