@@ -125,10 +125,10 @@ impl std::fmt::Debug for Switchboard {
 pub struct CallService {
     pub(crate) board: Arc<Switchboard>,
     pub(crate) registry: Registry,
-    pub(crate) seats: Seats,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) transfers: Transfers,
     wishes: Wishes,
-    sign_ins: SignIns,
+    way: Arc<WayOut>,
 }
 
 /// What agents wish for their callers: who wishes, and who carries it out.
@@ -169,7 +169,7 @@ impl CallService {
         let sign_ins = SignIns::new(store.clone(), shared.clone(), egress.clone(), &settings.public_url);
         let seats = Seats { store: store.clone(), shared: shared.clone() };
         let (registry, transfers, wishes) = (Registry::default(), Transfers::default(), Wishes::new());
-        Self { board: Arc::new(board), registry, seats, transfers, wishes, sign_ins }
+        Self { board: Arc::new(board), registry, seats, transfers, wishes, way }
     }
 
     /// The agents' wishes, for whoever asks first.
@@ -179,12 +179,12 @@ impl CallService {
 
     /// Who has signed in.
     pub(crate) fn sign_ins(&self) -> &SignIns {
-        &self.sign_ins
+        &self.way.sign_ins
     }
 
     /// The way out for accounts.
-    pub(crate) fn way_out(&self) -> WayOut {
-        WayOut { egress: self.board.egress.clone(), sign_ins: self.sign_ins.clone() }
+    pub(crate) fn way_out(&self) -> Arc<WayOut> {
+        Arc::clone(&self.way)
     }
 
     /// Calls that are not over.
@@ -192,11 +192,12 @@ impl CallService {
         self.registry.up()
     }
 
-    /// Ends every call, as at the end of a drain.
+    /// Ends every call, as at the end of a drain; some at a time, as each waits for the database.
     pub async fn hang_up_all(&self) {
-        for handle in self.registry.active() {
+        let hang_up = |handle: Handle| async move {
             handle.tell(Input::HangUpRequested(Ended::Operator)).await.ok();
-        }
+        };
+        futures_util::stream::iter(self.registry.active()).for_each_concurrent(AT_ONCE, hang_up).await;
     }
 
     /// An organization's call.
@@ -432,25 +433,10 @@ impl CallService {
         configuration: Arc<Configuration>,
         placed_by: Option<PlaceRequest>,
     ) -> Handle {
-        let Switchboard { store, metrics, rollout, .. } = &*self.board;
-        let (way, store, metrics, rollout) = (self.way_out(), store.clone(), metrics.clone(), rollout.clone());
-        let (registry, seats, wishes) = (self.registry.clone(), self.seats.clone(), self.wishes.sender.clone());
-        live::start(Parts {
-            network: self.board.network.clone(),
-            guests: self.board.guests.clone(),
-            call,
-            machine,
-            pin,
-            configuration,
-            way,
-            store,
-            metrics,
-            registry,
-            seats,
-            rollout,
-            wishes,
-            placed_by,
-        })
+        let (board, way, seats) = (Arc::clone(&self.board), self.way_out(), Arc::clone(&self.seats));
+        let (registry, wishes) = (self.registry.clone(), self.wishes.sender.clone());
+        let placed_by = placed_by.map(Box::new);
+        live::start(Parts { board, call, machine, pin, configuration, way, registry, seats, wishes, placed_by })
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -26,6 +26,7 @@ mod seats;
 mod settings;
 mod sign_ins;
 mod sockets;
+mod survival;
 #[cfg(test)]
 mod testing;
 mod token;

@@ -11,53 +11,45 @@ use jackfield_plugins::Pin;
 use jackfield_plugins::types::{CallStatus, Inspection, PlaceRequest, StatusUpdate};
 use jackfield_store::{Call, CallChange, Configuration, NewEvent, Store};
 use serde_json::json;
-use tokio::runtime::Handle as Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use super::provider::Provider;
 use super::registry::{Handle, Order, Registry, Whispers};
 use crate::account::guest_call;
-use crate::call_service::CallProblem;
+use crate::call_service::{CallProblem, Switchboard};
 use crate::clock::{Stopwatch, now_ms};
 use crate::media::{Figures, StreamEnd, StreamNews, figures_shown};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
-use crate::rollout::Rollout;
 use crate::seats::Seats;
+use crate::survival::survived;
 
 /// What a call's task is made of.
 pub(crate) struct Parts {
-    pub(crate) network: Runtime,
-    pub(crate) guests: Runtime,
+    pub(crate) board: Arc<Switchboard>,
     pub(crate) call: Call,
     pub(crate) machine: CallMachine,
     pub(crate) pin: Pin,
     pub(crate) configuration: Arc<Configuration>,
-    pub(crate) way: WayOut,
-    pub(crate) store: Store,
-    pub(crate) metrics: Metrics,
+    pub(crate) way: Arc<WayOut>,
     pub(crate) registry: Registry,
-    pub(crate) seats: Seats,
-    pub(crate) rollout: Rollout,
+    pub(crate) seats: Arc<Seats>,
     /// Where an agent's wish for a transfer goes.
     pub(crate) wishes: mpsc::UnboundedSender<(String, TransferWish)>,
     /// The order an outbound call was placed with, for reading it back.
-    pub(crate) placed_by: Option<PlaceRequest>,
+    pub(crate) placed_by: Option<Box<PlaceRequest>>,
 }
 
 struct Actor {
-    guests: Runtime,
+    board: Arc<Switchboard>,
     machine: CallMachine,
     provider: Provider,
-    store: Store,
-    metrics: Metrics,
     registry: Registry,
-    seats: Seats,
-    rollout: Rollout,
+    seats: Arc<Seats>,
     wishes: mpsc::UnboundedSender<(String, TransferWish)>,
     /// Another node has the call: nothing more is done about it here.
     lost: bool,
-    placed_by: Option<PlaceRequest>,
+    placed_by: Option<Box<PlaceRequest>>,
     handle: Handle,
     began: i64,
     /// What its machine goes by.
@@ -68,7 +60,7 @@ struct Actor {
 
 /// Starts the task, unless the call is up already.
 pub(crate) fn start(parts: Parts) -> Handle {
-    let id = parts.call.id.clone();
+    let (id, network) = (parts.call.id.clone(), parts.board.network.clone());
     let (inbox, orders) = mpsc::unbounded_channel();
     let handle = Handle {
         inbox,
@@ -87,19 +79,17 @@ pub(crate) fn start(parts: Parts) -> Handle {
         return parts.registry.get(&id).unwrap_or(handle);
     }
     if up {
-        parts.metrics.call_began(&parts.call.direction);
+        parts.board.metrics.call_began(&parts.call.direction);
     }
     let provider =
         Provider { generation: Arc::clone(parts.pin.generation()), configuration: parts.configuration, way: parts.way };
-    let actor = Actor {
-        guests: parts.guests,
+    // Boxed: a task has room for what it is given and for what it makes of it.
+    let actor = Box::new(Actor {
+        board: parts.board,
         machine: parts.machine,
         provider,
-        store: parts.store,
-        metrics: parts.metrics,
         registry: parts.registry,
         seats: parts.seats,
-        rollout: parts.rollout,
         wishes: parts.wishes,
         lost: false,
         placed_by: parts.placed_by,
@@ -108,13 +98,31 @@ pub(crate) fn start(parts: Parts) -> Handle {
         watch: Stopwatch::start(),
         inbox: orders,
         _pin: parts.pin,
-    };
-    parts.network.spawn(actor.run());
+    });
+    let (metrics, registry, left) = (actor.board.metrics.clone(), actor.registry.clone(), handle.clone());
+    network.spawn(async move {
+        if survived(actor.run()).await.is_none() {
+            abandoned(&metrics, &registry, &left);
+        }
+    });
     handle
 }
 
+/// The task of a call panicked. Its audio ends, with which most providers end the call; whatever is reported of it later finds its
+/// row, and has another task begun.
+fn abandoned(metrics: &Metrics, registry: &Registry, left: &Handle) {
+    let call = left.call();
+    metrics.task_panicked();
+    tracing::error!(call = call.id, "the task of a call panicked; its audio is closed and no other call is concerned");
+    left.close_stream();
+    if call.ended_at.is_none() {
+        registry.over();
+    }
+    registry.leave(&call.id, left);
+}
+
 impl Actor {
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         while !self.lost {
             let order = match self.machine.next_deadline() {
                 None if self.machine.is_finished() => break,
@@ -138,7 +146,7 @@ impl Actor {
                     done.send(stored).ok();
                 }
                 Some(Order::Stream(news)) => Box::pin(self.stream_news(*news)).await,
-                Some(Order::Note(event)) => drop(self.write(CallChange::default(), vec![*event]).await),
+                Some(Order::Note(event)) => drop(Box::pin(self.write(CallChange::default(), vec![*event])).await),
                 Some(Order::LetGo) => self.lost = true,
                 None => break,
             }
@@ -188,7 +196,7 @@ impl Actor {
         let Call { id, epoch, .. } = self.handle.call();
         let change = CallChange { epoch: Some(epoch), ..change };
         apply(&mut self.handle.row.lock().unwrap_or_else(PoisonError::into_inner), &change);
-        let written = self.store.change_call(&id, change, events, now_ms()).await;
+        let written = self.board.store.change_call(&id, change, events, now_ms()).await;
         // The call has changed hands.
         self.lost |= matches!(written, Ok(false));
         written.map(drop).map_err(|error| {
@@ -207,9 +215,9 @@ impl Actor {
             Effect::Finished { status, .. } => {
                 self.registry.over();
                 self.handle.caller_ended();
-                let (seats, call) = (self.seats.clone(), self.handle.call());
+                let (seats, call) = (Arc::clone(&self.seats), self.handle.call());
                 tokio::spawn(async move { seats.give_back(&call).await });
-                self.metrics.call_ended(status.as_str());
+                self.board.metrics.call_ended(status.as_str());
                 tracing::info!(call = self.handle.call().id, status = status.as_str(), "call ended");
             }
         }
@@ -224,10 +232,10 @@ impl Actor {
             provider: self.provider.clone(),
             call: self.handle.call(),
             placed_by: self.placed_by.clone(),
-            store: self.store.clone(),
+            store: self.board.store.clone(),
         });
         let inbox = self.handle.inbox.clone();
-        self.guests.spawn(async move {
+        self.board.guests.spawn(async move {
             let input = asked.await;
             let (done, _) = oneshot::channel();
             // A task that ended needs no answer.
@@ -262,7 +270,7 @@ impl Actor {
                     StreamEnd::Plugin(why) => Some(why.as_str()),
                     _ => None,
                 };
-                self.rollout.carried(&self.handle.generation, &self.handle.call().id, failure);
+                self.board.rollout.carried(&self.handle.generation, &self.handle.call().id, failure);
                 let data = figures_shown(&stats, heard_ms);
                 let event = NewEvent { kind: "audio".to_owned(), data };
                 self.write(CallChange::default(), vec![event]).await.ok();
@@ -276,7 +284,7 @@ impl Actor {
 struct Asked {
     provider: Provider,
     call: Call,
-    placed_by: Option<PlaceRequest>,
+    placed_by: Option<Box<PlaceRequest>>,
     store: Store,
 }
 
@@ -360,6 +368,7 @@ fn ended_by(end: StreamEnd) -> Ended {
         StreamEnd::AgentUnreachable(why) => Ended::Fault(format!("the agent could not be reached: {why}")),
         StreamEnd::Plugin(why) => Ended::Fault(format!("the plugin failed: {why}")),
         StreamEnd::Provider(why) => Ended::Fault(format!("the media stream broke: {why}")),
+        StreamEnd::Host => Ended::Fault("the host failed at the call's audio".to_owned()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, TrySendError};
 use std::thread;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -93,8 +93,13 @@ impl Tape {
 impl Drop for Tape {
     fn drop(&mut self) {
         self.pass_on();
-        // The end of a file may wait for room: nothing but this call's own task waits with it, and only once.
-        let _ = self.recorder.0.send(Job::Close { id: self.id });
+        let Err(TrySendError::Full(close)) = self.recorder.0.try_send(Job::Close { id: self.id }) else { return };
+        // The disk hangs. The end of a file is not to be lost, and no other call's audio is to wait for it.
+        let recorder = self.recorder.clone();
+        let wait = move || drop(recorder.0.send(close));
+        if let Err(error) = thread::Builder::new().name("recording-end".to_owned()).spawn(wait) {
+            tracing::error!(%error, "a recording could not be finished; it is whole but for its last second");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::wire::{self, Broken, Heard, Wire};
 use super::worker::{BEAT, Desk};
 use crate::live::{Order, Whisper, Whispers};
 use crate::metrics::Metrics;
+use crate::survival::survived;
 
 /// Everything a worker needs to carry one call's audio.
 pub(crate) struct StreamOrder {
@@ -71,16 +72,25 @@ pub(crate) enum StreamEnd {
     AgentUnreachable(String),
     Plugin(String),
     Provider(String),
+    /// The host itself failed.
+    Host,
 }
 
 /// Carries the stream to its end.
 pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
-    let news = order.news.clone();
-    // Boxed: what it takes to begin is not to be kept for as long as the stream lasts.
-    let (end, stats, heard_ms) = match Box::pin(Running::begin(order, desk)).await {
-        Ok(running) => running.carry(desk).await,
-        Err(end) => (end, Stats::default(), 0),
-    };
+    let (news, call) = (order.news.clone(), order.call.id.clone());
+    let carried = survived(async {
+        // Boxed: what it takes to begin is not to be kept for as long as the stream lasts.
+        match Box::pin(Running::begin(order, desk)).await {
+            Ok(running) => running.carry(desk).await,
+            Err(end) => (end, Stats::default(), 0),
+        }
+    });
+    let (end, stats, heard_ms) = carried.await.unwrap_or_else(|| {
+        desk.metrics.task_panicked();
+        tracing::error!(call, "the audio of a call panicked; the call is hung up and no other is concerned");
+        (StreamEnd::Host, Stats::default(), 0)
+    });
     desk.metrics.stream_ended(&stats);
     // The call may be gone already; then nobody needs the news.
     news.send(Order::Stream(Box::new(StreamNews::Closed { end, stats, heard_ms }))).ok();
@@ -466,5 +476,6 @@ fn word(end: &StreamEnd) -> &'static str {
         StreamEnd::AgentUnreachable(_) => "agent unreachable",
         StreamEnd::Plugin(_) => "plugin fault",
         StreamEnd::Provider(_) => "provider closed",
+        StreamEnd::Host => "host failed",
     }
 }

@@ -38,6 +38,8 @@ struct Counters {
     refused_tokens: AtomicU64,
     refused_sign_ins: AtomicU64,
     panics: AtomicU64,
+    task_panics: AtomicU64,
+    log: OnceLock<Log>,
     began: [AtomicU64; DIRECTIONS.len()],
     ended: [AtomicU64; STATUSES.len()],
     streams: Streams,
@@ -121,6 +123,11 @@ impl Metrics {
     /// A handler panicked.
     pub(crate) fn panicked(&self) {
         one(&self.0.panics);
+    }
+
+    /// A task of a call or a webhook panicked.
+    pub(crate) fn task_panicked(&self) {
+        one(&self.0.task_panics);
     }
 
     /// A call came up.
@@ -214,6 +221,10 @@ impl Metrics {
             read(&counters.refused_connections),
         );
         page.single("jackfield_http_panics_total", "Handlers that panicked.", read(&counters.panics));
+        let panics = read(&counters.task_panics);
+        page.single("jackfield_task_panics_total", "Tasks of calls and webhooks that panicked.", panics);
+        let dropped = counters.log.get().map_or(0, |log| (log.0)());
+        page.single("jackfield_log_lines_dropped_total", "Log lines that nobody took in time.", dropped);
         page.single("jackfield_admin_tokens_refused_total", "Wrong admin tokens.", read(&counters.refused_tokens));
         page.single(
             "jackfield_sign_ins_refused_total",

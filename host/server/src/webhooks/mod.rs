@@ -99,7 +99,11 @@ where
     match tokio::time::timeout(budget, work).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(refused))) => refuse(&app, &refused),
-        Ok(Err(_panicked)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Ok(Err(_panicked)) => {
+            app.metrics.task_panicked();
+            tracing::error!("a webhook's task panicked; its sender got a 500 and nothing else is concerned");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
         Err(_late) => refuse(&app, &Refused::Unavailable("the answer took too long".to_owned())),
     }
 }
