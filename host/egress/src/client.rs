@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::authorization::Authorization;
 use crate::policy::{self, Grant};
-use crate::reach::{self, NotAllowed, Reach};
+use crate::reach::{self, Names, NotAllowed, Reach, System};
 
 /// Bounds, and where mocks stand.
 #[derive(Debug, Clone)]
@@ -80,6 +80,9 @@ pub enum EgressError {
     /// Not allowed. Nothing was sent.
     #[error("not allowed: {0}")]
     Denied(String),
+    /// Whoever asks was not granted this place. Nothing was sent.
+    #[error("not allowed: {0}")]
+    NotGranted(String),
     /// No connection. Nothing was sent.
     #[error("unreachable: {0}")]
     Unreachable(String),
@@ -101,8 +104,9 @@ pub struct Egress {
     client: reqwest::Client,
     /// To the operator's own services.
     own: reqwest::Client,
-    tls: rustls::ClientConfig,
+    pub(crate) tls: rustls::ClientConfig,
     pub(crate) settings: Arc<EgressSettings>,
+    names: Arc<dyn Names>,
 }
 
 /// A guest has no say in these.
@@ -130,8 +134,17 @@ impl Egress {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(settings: EgressSettings) -> Result<Self, EgressError> {
-        let failed = |error: &dyn std::fmt::Display| EgressError::Denied(error.to_string());
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Self::trusting(roots, Arc::new(System), settings)
+    }
+
+    /// Trusts those who sign certificates, and those who know names.
+    pub(crate) fn trusting(
+        roots: rustls::RootCertStore,
+        names: Arc<dyn Names>,
+        settings: EgressSettings,
+    ) -> Result<Self, EgressError> {
+        let failed = |error: &dyn std::fmt::Display| EgressError::Denied(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -146,11 +159,11 @@ impl Egress {
                 .no_proxy()
                 .connect_timeout(settings.connect_timeout)
                 .timeout(settings.total_timeout)
-                .dns_resolver(Reach { settings: Arc::clone(&settings), own })
+                .dns_resolver(Reach { settings: Arc::clone(&settings), names: Arc::clone(&names), own })
                 .build()
                 .map_err(|error| failed(&error))
         };
-        Ok(Self { client: client(false)?, own: client(true)?, tls, settings })
+        Ok(Self { client: client(false)?, own: client(true)?, tls, settings, names })
     }
 
     /// For services that the operator's own settings name: wherever they are, and for as long as a request itself says.
@@ -169,7 +182,7 @@ impl Egress {
     /// # Errors
     /// Tells what was certainly not sent from what may have been.
     pub async fn send(&self, request: Request) -> Result<Response, EgressError> {
-        let (url, own) = policy::check_url(&request.url, &request.grants).map_err(EgressError::Denied)?;
+        let (url, own) = policy::check_url(&request.url, &request.grants).map_err(EgressError::NotGranted)?;
         if !METHODS.contains(&request.method.as_str()) {
             return Err(EgressError::Denied(format!("the method is one of {}", METHODS.join(", "))));
         }
@@ -200,10 +213,13 @@ impl Egress {
             return Ok((mock, true));
         }
         if let Some(address) = reach::literal(&url) {
-            let reach = Reach { settings: Arc::clone(&self.settings), own };
-            reach.check(address).map_err(|NotAllowed(reason)| EgressError::Denied(reason))?;
+            self.reach(own).check(address).map_err(|NotAllowed(reason)| EgressError::Denied(reason))?;
         }
         Ok((url, false))
+    }
+
+    pub(crate) fn reach(&self, own: bool) -> Reach {
+        Reach { settings: Arc::clone(&self.settings), names: Arc::clone(&self.names), own }
     }
 
     /// The mock that stands for this host, if one does.

@@ -1,5 +1,6 @@
 //! Opens WebSockets to providers, under the same rules as requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -7,13 +8,13 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, http};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 use url::Url;
 
 use crate::authorization::Authorization;
 use crate::client::{Egress, EgressError, headers};
 use crate::policy::{self, Grant};
-use crate::reach::{NotAllowed, Reach};
+use crate::reach::NotAllowed;
 
 /// An open socket.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -50,7 +51,7 @@ impl Egress {
     /// # Errors
     /// [`EgressError::Refused`] with the status when the service is there and says no.
     pub async fn dial(&self, request: DialRequest) -> Result<Socket, EgressError> {
-        let (url, own) = policy::check_url(&request.url, &request.grants).map_err(EgressError::Denied)?;
+        let (url, own) = policy::check_url(&request.url, &request.grants).map_err(EgressError::NotGranted)?;
         let headers = headers(&request.headers, &request.authorization)?;
         let (url, mock) = self.reachable(url, own)?;
         let mut handshake =
@@ -68,7 +69,9 @@ impl Egress {
             .read_buffer_size(8 << 10)
             .max_message_size(Some(request.max_message))
             .max_frame_size(Some(request.max_message));
-        let opened = tokio_tungstenite::client_async_tls_with_config(handshake, tcp, Some(limits), None);
+        // Trusts what requests trust.
+        let tls = Connector::Rustls(Arc::new(self.tls.clone()));
+        let opened = tokio_tungstenite::client_async_tls_with_config(handshake, tcp, Some(limits), Some(tls));
         let (socket, _) = within(patience * HANDSHAKES, opened).await?.map_err(|error| refusal(&error))?;
         Ok(socket)
     }
@@ -80,11 +83,11 @@ impl Egress {
         if mock {
             return TcpStream::connect((host, port)).await.map_err(unreachable);
         }
-        let reach = Reach { settings: self.settings.clone(), own };
-        let addresses = reach.lookup(host, port).await.map_err(|error| match error.downcast::<NotAllowed>() {
-            Ok(refusal) => EgressError::Denied(refusal.0),
-            Err(error) => EgressError::Unreachable(error.to_string()),
-        })?;
+        let addresses =
+            self.reach(own).lookup(host, port).await.map_err(|error| match error.downcast::<NotAllowed>() {
+                Ok(refusal) => EgressError::Denied(refusal.0),
+                Err(error) => EgressError::Unreachable(error.to_string()),
+            })?;
         TcpStream::connect(&addresses[..]).await.map_err(unreachable)
     }
 }

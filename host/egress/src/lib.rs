@@ -11,6 +11,9 @@ mod object_store;
 mod operator;
 pub mod policy;
 mod reach;
+mod shallow;
+#[cfg(test)]
+mod tests;
 
 pub use authorization::Authorization;
 pub use client::{Egress, EgressError, EgressSettings, Request, Response};

@@ -1,6 +1,7 @@
 //! Which addresses may be dialled, decided where a name becomes addresses.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -16,10 +17,29 @@ static LOOKUPS: Semaphore = Semaphore::const_new(32);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a name led to.
+pub(crate) type Found = Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// Who knows the addresses of names.
+pub(crate) trait Names: std::fmt::Debug + Send + Sync {
+    fn look_up(&self, host: String, port: u16) -> Found;
+}
+
+/// This machine's resolver.
+#[derive(Debug)]
+pub(crate) struct System;
+
+impl Names for System {
+    fn look_up(&self, host: String, port: u16) -> Found {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
+
 /// Resolves once, drops addresses that may not be dialled, and hands the rest to be dialled as they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Reach {
     pub(crate) settings: Arc<EgressSettings>,
+    pub(crate) names: Arc<dyn Names>,
     /// A service whose URL an operator typed, which may be in a network of the operator's.
     pub(crate) own: bool,
 }
@@ -66,7 +86,7 @@ impl Reach {
     pub(crate) async fn lookup(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
         let mut refusal: BoxError = "the name has no address".into();
         let mut allowed = Vec::new();
-        for address in limited_lookup(host, port).await? {
+        for address in self.limited_lookup(host, port).await? {
             match self.check(address.ip()) {
                 Ok(()) => allowed.push(address),
                 Err(reason) => refusal = reason.into(),
@@ -74,18 +94,18 @@ impl Reach {
         }
         if allowed.is_empty() { Err(refusal) } else { Ok(allowed) }
     }
-}
 
-async fn limited_lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
-    let permit = LOOKUPS.acquire().await?;
-    let name = host.to_owned();
-    // A task of its own: the permit is held for as long as the thread is.
-    let looking = tokio::spawn(async move {
-        let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
-        drop(permit);
-        found
-    });
-    Ok(looking.await??)
+    async fn limited_lookup(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
+        let permit = LOOKUPS.acquire().await?;
+        let looking = self.names.look_up(host.to_owned(), port);
+        // A task of its own: the permit is held for as long as the thread is.
+        let looking = tokio::spawn(async move {
+            let found = looking.await;
+            drop(permit);
+            found
+        });
+        Ok(looking.await??)
+    }
 }
 
 impl Resolve for Reach {

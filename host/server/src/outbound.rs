@@ -9,18 +9,21 @@ use jackfield_plugins::types::{Authorization, Credential, Endpoint, HttpError, H
 use jackfield_plugins::{GuestError, Outbound, secrets_of};
 use jackfield_store::{Configuration, Secret};
 
+use crate::metrics::Metrics;
+use crate::retries::Retries;
 use crate::sign_ins::{Client, NoBearer, SignIns};
 
-/// The way out, and whose bearers may be sent on it. Cheap to clone.
-#[derive(Clone)]
+/// The way out, whose bearers may be sent on it, and how often it may be gone again.
 pub(crate) struct WayOut {
     pub(crate) egress: Egress,
     pub(crate) sign_ins: SignIns,
+    pub(crate) retries: Retries,
+    pub(crate) metrics: Metrics,
 }
 
 /// The way out for one export call of one account.
 pub(crate) struct AccountOutbound {
-    way: WayOut,
+    way: Arc<WayOut>,
     configuration: Arc<Configuration>,
     grants: Vec<Grant>,
     client: Option<Arc<Client>>,
@@ -35,7 +38,7 @@ struct Spent {
 }
 
 impl AccountOutbound {
-    pub(crate) fn new(way: WayOut, configuration: Arc<Configuration>, provider: &Provider) -> Self {
+    pub(crate) fn new(way: Arc<WayOut>, configuration: Arc<Configuration>, provider: &Provider) -> Self {
         let client = Client::new(Arc::clone(&configuration), provider).map(Arc::new);
         let secrets = secrets_of(provider).map(str::to_owned).collect();
         Self { way, grants: grants_of(provider, &configuration), configuration, client, secrets }
@@ -44,7 +47,7 @@ impl AccountOutbound {
     async fn sent(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let again = request.idempotent.then(|| request.clone());
         let (filled, spent) = self.fill_in(request).await?;
-        let answer = self.way.egress.send(filled).await.map_err(told)?;
+        let answer = self.carried(filled).await?;
         match (spent, &self.client) {
             (Some(spent), Some(client)) if answer.status == 401 => self.renewed(client, spent, answer, again).await,
             _ => Ok(response(answer)),
@@ -62,11 +65,25 @@ impl AccountOutbound {
         let renewed = self.way.sign_ins.renew(client, &spent.person, &spent.token).await.is_ok();
         let Some(request) = again.filter(|_| renewed) else { return Ok(response(refusal)) };
         let (filled, _) = self.fill_in(request).await?;
-        let answer = self.way.egress.send(filled).await.map_err(told)?;
+        let answer = self.carried(filled).await?;
         if answer.status == 401 {
             self.way.sign_ins.revoke(client, &spent.person).await;
         }
         Ok(response(answer))
+    }
+
+    async fn carried(&self, filled: egress::Request) -> Result<egress::Response, HttpError> {
+        self.way.egress.send(filled).await.map_err(|error| told(self.noted(error)))
+    }
+
+    /// A plugin that asks for a place which it does not describe has a mistake in it, or worse: its operator shall see it.
+    fn noted(&self, error: EgressError) -> EgressError {
+        if matches!(error, EgressError::NotGranted(_)) {
+            let Configuration { id, provider, .. } = &*self.configuration;
+            tracing::warn!(configuration = id, provider, "a plugin asked for a host that it is not granted");
+            self.way.metrics.host_refused();
+        }
+        error
     }
 
     async fn fill_in(&self, request: HttpRequest) -> Result<(egress::Request, Option<Spent>), HttpError> {
@@ -112,7 +129,7 @@ impl AccountOutbound {
             grants: self.grants.clone(),
             max_message,
         };
-        self.way.egress.dial(request).await
+        self.way.egress.dial(request).await.map_err(|error| self.noted(error))
     }
 
     fn authorize(&self, wanted: Authorization) -> Result<egress::Authorization, HttpError> {
@@ -178,7 +195,7 @@ fn with_member(body: &[u8], name: &str, value: String) -> Result<Vec<u8>, HttpEr
 
 fn told(error: EgressError) -> HttpError {
     match error {
-        EgressError::Denied(reason) => HttpError::Denied(reason),
+        EgressError::Denied(reason) | EgressError::NotGranted(reason) => HttpError::Denied(reason),
         EgressError::Unreachable(reason) => HttpError::Unreachable(reason),
         EgressError::NoAnswer(reason) => HttpError::NoAnswer(reason),
         EgressError::TooLarge => HttpError::TooLarge,
@@ -202,4 +219,70 @@ fn granted(pattern: &str, configuration: &Configuration) -> Option<Grant> {
 /// A guest's failure as an operator reads it.
 pub(crate) fn plugin_fault(error: &GuestError) -> String {
     format!("{error}. Roll the plugin back (POST plugins/{{name}}/rollback) or upload a mended one.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn provider() -> Provider {
+        Provider {
+            name: "acme".to_owned(),
+            display_name: "Acme".to_owned(),
+            version: "1".to_owned(),
+            docs_url: String::new(),
+            fields: vec![],
+            identifying_field: None,
+            abilities: vec![],
+            hosts: vec!["localhost".to_owned()],
+            media: None,
+            sign_in: None,
+            extra: vec![],
+        }
+    }
+
+    fn configuration() -> Configuration {
+        Configuration {
+            id: "cfg".to_owned(),
+            name: "n".to_owned(),
+            provider: "acme".to_owned(),
+            fields: [].into(),
+            secrets: [].into(),
+            organization_id: "org_default".to_owned(),
+            previous: [].into(),
+            is_default: false,
+            max_calls: None,
+            calls_per_second: None,
+            created_at: 0,
+            updated_at: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_a_plugin_does_not_describe_is_refused_and_counted_and_the_plugin_told() {
+        let (app, _folder) = crate::testing::app().await;
+        let outbound = AccountOutbound::new(app.calls.way_out(), Arc::new(configuration()), &provider());
+        let ask = async |url: &str| {
+            let (method, url) = ("GET".to_owned(), url.to_owned());
+            let (headers, body, authorization) = (vec![], vec![], vec![]);
+            outbound.send(HttpRequest { method, url, headers, body, authorization, idempotent: true }).await
+        };
+        let counted = |most| app.metrics.render(&app).contains(&format!("jackfield_hosts_refused_total {most}\n"));
+        assert!(counted(0));
+        for (index, url) in ["https://evil.example/", "http://localhost/", "https://127.0.0.1/"].into_iter().enumerate()
+        {
+            assert!(matches!(ask(url).await, Err(HttpError::Denied(_))), "{url}");
+            assert!(counted(index + 1), "{url}");
+        }
+        let told = ask("https://evil.example/").await.unwrap_err();
+        assert!(matches!(&told, HttpError::Denied(reason) if reason.contains("evil.example")), "{told:?}");
+        // It may ask for this one, and is kept from it for another reason.
+        assert!(matches!(ask("https://localhost/").await, Err(HttpError::Denied(_))));
+        assert!(counted(4));
+        let url = "wss://evil.example/".to_owned();
+        let socket = Endpoint { url, headers: vec![], authorization: vec![], subprotocol: None, extra: vec![] };
+        assert!(matches!(outbound.dial(socket, 1 << 10).await, Err(EgressError::NotGranted(_))));
+        assert!(counted(5));
+    }
 }

@@ -37,6 +37,8 @@ struct Counters {
     refused_media: AtomicU64,
     refused_tokens: AtomicU64,
     refused_sign_ins: AtomicU64,
+    refused_retries: AtomicU64,
+    refused_hosts: AtomicU64,
     panics: AtomicU64,
     task_panics: AtomicU64,
     log: OnceLock<Log>,
@@ -45,6 +47,15 @@ struct Counters {
     streams: Streams,
     socket_messages: [AtomicU64; SocketMessage::ALL.len()],
     drained: [AtomicU64; DrainedBy::ALL.len()],
+}
+
+/// Where dropped log lines are counted.
+struct Log(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
 }
 
 /// How long webhooks waited for their answers.
@@ -96,8 +107,12 @@ impl Metrics {
 
     /// Where open connections are counted.
     pub(crate) fn watch_connections(&self, doors: Doors) {
-        // A second server in one process (tests) leaves the first one's count.
-        self.0.connections.set(doors).ok();
+        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner).push(doors);
+    }
+
+    /// Where log lines that nobody took are counted.
+    pub fn watch_log(&self, dropped: Box<dyn Fn() -> u64 + Send + Sync>) {
+        self.0.log.set(Log(dropped)).ok();
     }
 
     /// A connection found no place.
@@ -118,6 +133,16 @@ impl Metrics {
     /// Somebody came back from a sign-in that did not come about.
     pub(crate) fn sign_in_failed(&self) {
         one(&self.0.refused_sign_ins);
+    }
+
+    /// A provider was not asked again, for want of a retry.
+    pub(crate) fn retry_refused(&self) {
+        one(&self.0.refused_retries);
+    }
+
+    /// A plugin asked for a host that it is not granted.
+    pub(crate) fn host_refused(&self) {
+        one(&self.0.refused_hosts);
     }
 
     /// A handler panicked.
@@ -230,6 +255,20 @@ impl Metrics {
             "jackfield_sign_ins_refused_total",
             "Sign-ins that did not come about.",
             read(&counters.refused_sign_ins),
+        );
+        self.render_providers(page);
+    }
+
+    fn render_providers(&self, page: &mut Exposition) {
+        page.single(
+            "jackfield_retries_refused_total",
+            "Orders that a provider was not given again, as its account had had its retries.",
+            read(&self.0.refused_retries),
+        );
+        page.single(
+            "jackfield_hosts_refused_total",
+            "Requests and sockets of plugins to hosts that they are not granted.",
+            read(&self.0.refused_hosts),
         );
     }
 

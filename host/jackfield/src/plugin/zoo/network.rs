@@ -65,7 +65,7 @@ async fn denied(egress: &Egress, attack: &str, request: Request, settings: &Egre
     let began = Instant::now();
     let opened = settings.danger_allow_private || !settings.networks.is_empty();
     let found = match egress.send(request).await {
-        Err(EgressError::Denied(why)) => Ok(why),
+        Err(EgressError::Denied(why) | EgressError::NotGranted(why)) => Ok(why),
         _ if opened => Ok("sent: the settings allow addresses that are not public".to_owned()),
         Err(error) => Err(format!("it was tried: {error}")),
         Ok(_) => Err("it was sent".to_owned()),
