@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::framing::Framing;
 use super::server::Front;
 use crate::api::{Kind, Problem};
 use crate::metrics::Class;
@@ -25,16 +26,20 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Client(pub(crate) IpAddr);
 
 /// Answers one request, whatever happens.
-pub(crate) async fn answer(front: &Front, peer: IpAddr, request: Request<Incoming>) -> Response {
+pub(super) async fn answer(front: &Front, peer: IpAddr, framing: Framing, request: Request<Incoming>) -> Response {
     let began = Instant::now();
     let class = Class::of(request.uri().path());
     let trace = trace_of(request.headers());
-    let mut response = match refusal(front, &request) {
+    let mut response = match refusal(front, framing, &request) {
         Some(problem) => problem.into_response(),
         None => handle(front, peer, request, &trace, class).await,
     };
     front.app.metrics.request(class, response.status(), began.elapsed());
     let headers = response.headers_mut();
+    if framing != Framing::Plain {
+        // Where the next request would begin is not known, or a matter of opinion. A switch of protocols has its own word here.
+        headers.entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+    }
     if class == Class::Api && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -44,7 +49,11 @@ pub(crate) async fn answer(front: &Front, peer: IpAddr, request: Request<Incomin
     response
 }
 
-fn refusal(front: &Front, request: &Request<Incoming>) -> Option<Problem> {
+fn refusal(front: &Front, framing: Framing, request: &Request<Incoming>) -> Option<Problem> {
+    if framing == Framing::Ambiguous {
+        let detail = "a request has one `Content-Length`, or a `Transfer-Encoding`, and not both";
+        return Some(Problem::new(Kind::Malformed, detail));
+    }
     let most = front.app.settings.limits.uri_bytes;
     let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     (length > most).then(|| Problem::new(Kind::UriTooLong, format!("the request target has at most {most} bytes")))

@@ -14,7 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
 use super::doors::{Doors, Place};
+use super::framing::{Followed, Framings};
 use super::guard;
+use crate::api::Audience;
 use crate::drain::Phase;
 use crate::{App, api};
 
@@ -28,9 +30,10 @@ pub(crate) struct Front {
     builder: http1::Builder,
 }
 
-/// Serves until the drain has come to its last phase and every request that had begun is answered.
-pub async fn serve(listener: TcpListener, app: App) {
-    let router = api::router(&app);
+/// Serves these there until the drain has come to its last phase and every request that had begun is answered. Each listener
+/// has connections of its own: whoever takes all of one keeps nobody from the other.
+pub async fn serve(listener: TcpListener, app: App, audience: Audience) {
+    let router = api::router(&app, audience);
     serve_routes(listener, app, router).await;
 }
 
@@ -84,12 +87,14 @@ async fn carry(front: Arc<Front>, socket: TcpStream, peer: SocketAddr, place: Pl
     let mut phase = front.app.drain.watch();
     // A connection that comes while the server drains is served as well: health checks and callbacks go on.
     let begun = *phase.borrow();
+    let framings = Framings::default();
+    let socket = Followed::new(socket, framings.clone());
     let service = {
         let (front, asked, peer): (_, _, IpAddr) = (Arc::clone(&front), Arc::clone(&asked), peer.ip());
         service_fn(move |request| {
             asked.store(true, Ordering::Relaxed);
-            let front = Arc::clone(&front);
-            async move { Ok::<_, Infallible>(guard::answer(&front, peer, request).await) }
+            let (front, framing) = (Arc::clone(&front), framings.next());
+            async move { Ok::<_, Infallible>(guard::answer(&front, peer, framing, request).await) }
         })
     };
     let connection = front.builder.serve_connection(TokioIo::new(socket), service).with_upgrades();

@@ -73,6 +73,9 @@ fn post_with(headers: &str, body: &str) -> Vec<u8> {
     format!("POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n{body}").into_bytes()
 }
 
+/// A request whose answer nobody mistakes.
+const ASIDE: &str = "GET /panics HTTP/1.1\r\nhost: x\r\n\r\n";
+
 fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
@@ -108,6 +111,8 @@ async fn ambiguous_or_forged_framing_is_refused() {
     let server = Server::new().await;
     for headers in [
         "content-length: 1\r\ncontent-length: 2\r\n",
+        "content-length: 2\r\nContent-Length: 2\r\n",
+        "content-length: 2, 2\r\n",
         "content-length: +1\r\n",
         "content-length: 0x1\r\n",
         "content-length: 1, 2\r\n",
@@ -119,25 +124,71 @@ async fn ambiguous_or_forged_framing_is_refused() {
         "x-bare: a\rb\r\n",
         "x space: a\r\n",
     ] {
-        let answer = server.say(&post_with(headers, "ab")).await;
+        // The one behind it would be answered, were the connection not closed.
+        let requests = format!("POST /echo HTTP/1.1\r\nhost: x\r\n{headers}\r\nab{ASIDE}");
+        let answer = server.say(requests.as_bytes()).await;
         assert_eq!(status(&answer), "400", "{headers:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{headers:?}: {answer}");
     }
     assert_eq!(status(&server.say(b"GET /a\0b HTTP/1.1\r\nhost: x\r\n\r\n").await), "400");
     assert_eq!(status(&server.say(b"GET /a b HTTP/1.1\r\nhost: x\r\n\r\n").await), "400");
 }
 
+/// Each would be one request or two, depending on who reads it.
+const SMUGGLED: [&str; 5] = [
+    "content-length: 4\r\ntransfer-encoding: chunked\r\n",
+    "transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+    "Transfer-Encoding: gzip, chunked\r\nCONTENT-LENGTH: 4\r\n",
+    "content-length: 0\r\nhost: y\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n",
+    "content-length: 5\r\ncontent-length: 5\r\n",
+];
+
 #[tokio::test]
 async fn nothing_can_be_smuggled_behind_two_lengths() {
     let server = Server::new().await;
-    for headers in
-        ["content-length: 4\r\ntransfer-encoding: chunked\r\n", "transfer-encoding: chunked\r\ncontent-length: 4\r\n"]
-    {
+    for headers in SMUGGLED {
         // By the length, a second request begins in the body; by the encoding, behind it.
-        let head = format!("POST /echo HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
-        let answer = server.say(format!("{head}0\r\n\r\nGET /panics HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+        let smuggler = format!("POST /echo HTTP/1.1\r\nhost: x\r\n{headers}\r\n0\r\n\r\n{ASIDE}");
+        let answer = server.say(smuggler.as_bytes()).await;
+        assert_eq!(status(&answer), "400", "{headers:?}: {answer}");
+        assert!(answer.contains("connection: close\r\n"), "{headers:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{headers:?}: {answer}");
-        assert_eq!(status(&answer), "200");
     }
+}
+
+#[tokio::test]
+async fn a_smuggler_hides_neither_behind_honest_requests_nor_in_pieces() {
+    let server = Server::new().await;
+    let honest = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\ncontent-length: 10\r\n".to_owned()
+        + "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n";
+    for headers in SMUGGLED {
+        let requests = format!("{honest}POST /echo HTTP/1.1\r\nhost: x\r\n{headers}\r\n0\r\n\r\n{ASIDE}");
+        let answer = server.say(requests.as_bytes()).await;
+        let statuses: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        assert_eq!(statuses, ["200", "200", "400"], "{headers:?}: {answer}");
+        let mut socket = server.open().await;
+        for piece in requests.as_bytes().chunks(11) {
+            // Nothing waits for more here: each piece is a packet.
+            if socket.write_all(piece).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let answer = rest(&mut socket).await;
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{headers:?}: {answer}");
+        assert!(!answer.contains("HTTP/1.1 500"), "{headers:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_chunked_request_is_the_last_of_its_connection_and_a_sized_one_is_not() {
+    let server = Server::new().await;
+    let sized = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nab";
+    let chunked = "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+    let answer = server.say([sized, sized, chunked, ASIDE].concat().as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 3, "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 3, "{answer}");
+    assert_eq!(answer.matches("connection: close").count(), 1, "{answer}");
 }
 
 #[tokio::test]

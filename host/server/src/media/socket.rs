@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::App;
+use crate::http::Followed;
 use crate::live::TakenStream;
 
 /// Length of a token in hex: 32 random bytes.
@@ -92,7 +93,8 @@ fn switching(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response {
 
 /// Takes the socket out of hyper, and off the runtime that serves webhooks.
 fn own_socket(upgraded: hyper::upgrade::Upgraded) -> Result<(std::net::TcpStream, Vec<u8>), String> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| "not a plain TCP connection".to_owned())?;
-    let socket = parts.io.into_inner().into_std().map_err(|error| error.to_string())?;
+    let parts =
+        upgraded.downcast::<TokioIo<Followed<TcpStream>>>().map_err(|_| "not a plain TCP connection".to_owned())?;
+    let socket = parts.io.into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
     Ok((socket, parts.read_buf.to_vec()))
 }
