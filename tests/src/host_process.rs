@@ -17,6 +17,9 @@ use crate::place;
 
 /// The URL the world knows the host by; nothing listens there.
 pub const PUBLIC_URL: &str = "https://gw.example.net";
+/// Where operators are served, if not with everybody.
+const ADMIN_LISTEN: &str = "JACKFIELD_ADMIN_LISTEN";
+const SETTINGS: &str = "jackfield.toml";
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How to start a host.
@@ -36,6 +39,8 @@ pub struct HostOptions {
 pub struct HostProcess {
     child: Child,
     address: SocketAddr,
+    /// Where operators are served.
+    operators: SocketAddr,
     admin_token: String,
     folder: PathBuf,
     output: Arc<Mutex<String>>,
@@ -81,6 +86,13 @@ impl HostOptions {
     #[must_use]
     pub fn recording(mut self) -> Self {
         self.environment.push(("JACKFIELD_MEDIA_RECORD".to_owned(), "true".to_owned()));
+        self
+    }
+
+    /// Operators have a listener of their own.
+    #[must_use]
+    pub fn with_operators_apart(mut self) -> Self {
+        self.environment.push((ADMIN_LISTEN.to_owned(), "127.0.0.1:0".to_owned()));
         self
     }
 
@@ -148,6 +160,7 @@ impl HostOptions {
         let mut host = HostProcess {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            operators: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_token: self.admin_token.clone(),
             folder,
             output,
@@ -157,7 +170,10 @@ impl HostOptions {
         let Ok(address) = listening.recv_timeout(STARTS_WITHIN) else {
             bail!("the host did not say where it listens. Its output:\n{}", host.output());
         };
-        (host.address, host.ready_after) = (address, began.elapsed());
+        (host.address, host.operators, host.ready_after) = (address, address, began.elapsed());
+        if self.environment.iter().any(|(name, _)| name == ADMIN_LISTEN) {
+            host.operators = listening.recv_timeout(STARTS_WITHIN).context("where are operators served?")?;
+        }
         Ok(host)
     }
 
@@ -178,7 +194,7 @@ fn keep(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>, told: Op
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
-            if let (Some(told), Some((_, address))) = (&told, line.split_once("listening on http://")) {
+            if let (Some(told), Some((_, address))) = (&told, line.split_once(" on http://")) {
                 address.trim().trim_end_matches('/').parse().ok().map(|address| told.send(address));
             }
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,8 +222,9 @@ impl HostProcess {
         self.child.id()
     }
 
+    /// As operators use it.
     pub fn api(&self) -> Result<Api> {
-        Api::new(&self.base_url(), &self.admin_token)
+        Api::new(&format!("http://{}", self.operators), &self.admin_token)
     }
 
     /// Where the carrier finds it.

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod doors;
 mod ending;
 mod home;
 mod keys;

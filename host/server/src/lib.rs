@@ -41,7 +41,7 @@ use jackfield_plugins::PluginHost;
 use jackfield_store::{Shared, Store};
 use tokio::runtime::Handle;
 
-pub use api::Admin;
+pub use api::{Admin, Audience};
 pub use bills::keep_bills;
 pub use bot::keep_watch;
 pub use call_service::{AvailableNumber, CallProblem, CallService, Switchboard};

@@ -1,5 +1,9 @@
 //! What operators and machines read.
 
+use std::time::Duration;
+
+use jackfield_tests::api::Api;
+use jackfield_tests::host_process::HostOptions;
 use serde_json::Value;
 
 use crate::world::{World, ended, frames, speak_and_hear};
@@ -47,6 +51,28 @@ async fn metrics_count_what_happened() {
     assert!(text.lines().any(|line| line.contains("webhook") && line.ends_with(" 1")), "{text}");
     stream.hang_up();
     world.call_when(&leg, "the end", ended).await;
+}
+
+#[tokio::test]
+async fn operators_are_served_apart_where_the_settings_say_so_and_calls_go_on_as_ever() {
+    let mut world = World::with(HostOptions::with_operators_apart).await;
+    let open = Api::new(&world.host.base_url(), world.host.admin_token()).unwrap();
+    for path in ["agents", "calls", "plugins/twilio", "openapi.json", "/metrics"] {
+        assert_eq!(open.get(path).await.unwrap().status, 404, "{path}");
+        assert_eq!(world.api.get(path).await.unwrap().status, 200, "{path}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(open.get(path).await.unwrap().status, 200, "{path}");
+        assert_eq!(world.api.get(path).await.unwrap().status, 200, "{path}");
+    }
+    let inbound = world.api.get("/api/v1/telephony/inbound/run").await.unwrap();
+    assert_eq!(inbound.status, 404, "providers do not come there");
+    let (leg, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    stream.hang_up();
+    world.call_when(&leg, "the end", ended).await;
+    world.host.terminate().unwrap();
+    assert_eq!(world.host.wait(Duration::from_secs(15)).await.unwrap(), 0);
 }
 
 #[tokio::test]

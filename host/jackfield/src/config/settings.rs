@@ -26,6 +26,8 @@ const REDIS: [&str; 6] =
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "address_or_none")]
+    pub(crate) admin_listen: Option<SocketAddr>,
     public_url: String,
     pub(crate) admin_token: String,
     pub(crate) data: PathBuf,
@@ -351,6 +353,16 @@ fn public_url(text: &str) -> Result<(), ConfigError> {
             "`public_url` is not an address such as https://gw.example.net, without query or credentials".to_owned(),
         )),
     }
+}
+
+/// An empty text stands for none.
+fn address_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let odd = |_| serde::de::Error::custom(format!("`{written}` is no socket address such as 127.0.0.1:9090"));
+    written.parse().map(Some).map_err(odd)
 }
 
 fn urls<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Url>, D::Error> {

@@ -88,6 +88,7 @@ fn a_value_of_another_kind_is_named_with_what_is_wanted() {
         (with(&[("JACKFIELD_LIMITS_CALLS", "many")]), ["JACKFIELD_LIMITS_CALLS", "whole number"]),
         (with(&[("JACKFIELD_EGRESS_DANGER_ROUTES", "no pair")]), ["JACKFIELD_EGRESS_DANGER_ROUTES", "table"]),
         (with(&[("JACKFIELD_LISTEN", "somewhere")]), ["listen", "socket address"]),
+        (with(&[("JACKFIELD_ADMIN_LISTEN", "9090")]), ["admin_listen", "socket address"]),
         (with(&[("JACKFIELD_LOG_FORMAT", "xml")]), ["format", "json"]),
         (with(&[("JACKFIELD_TRUSTED_PROXIES", "10.0.0.1,nobody")]), ["nobody", "10.0.0.0/8"]),
     ] {

@@ -1,6 +1,7 @@
 //! The REST API for operators, and the one table of all routes.
 //!
-//! Promises: every route is in [`routes`] with the access it needs, and in `openapi.json`; a request that says more
+//! Promises: every route is in [`routes`] with the access it needs, and in `openapi.json`; a listener that is not for
+//! operators answers theirs as if they were not there; a request that says more
 //! than is asked for is refused; every refusal is a problem document with a stable type and what to do; secrets leave
 //! masked or not at all.
 
@@ -32,6 +33,7 @@ pub(crate) use auth::Caller;
 pub use auth::{Admin, digest_of_token};
 pub(crate) use idempotency::Answered;
 pub(crate) use problem::{Kind, Problem};
+pub use routes::Audience;
 pub(crate) use routes::router;
 
 /// A name that people gave something: one line, not too long.

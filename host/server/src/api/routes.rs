@@ -1,9 +1,11 @@
-//! The one table of all routes: method, path, and who may use it. A test holds it against `openapi.json`.
+//! The one table of all routes: method, path, who may use it, and on which listener. A test holds it against `openapi.json`.
+
+use std::collections::BTreeSet;
 
 use axum::Router;
 use axum::handler::Handler;
 use axum::middleware::from_fn;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::auth::Scope;
 use super::{
@@ -16,6 +18,17 @@ use crate::{App, webhooks};
 /// The API in OpenAPI's words.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
 
+/// Whom a listener is for, and a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Providers, and people who sign in.
+    World,
+    /// Those who run this host, and their machines.
+    Operators,
+    /// Both.
+    All,
+}
+
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -25,8 +38,8 @@ pub(crate) enum Access {
     Host,
     /// Providers: each request proves itself.
     Provider,
-    /// Everybody.
-    Open,
+    /// Everybody who reaches a listener for these.
+    Open(Audience),
 }
 
 /// One method of one path.
@@ -38,26 +51,60 @@ pub(crate) struct Route {
     handler: MethodRouter<App>,
 }
 
-/// The router over all routes, each behind the access it needs.
-pub(crate) fn router(app: &App) -> Router {
-    let mut router = Router::new();
-    for route in table() {
-        let handler = match route.access {
-            access @ (Access::Scope(_) | Access::Host) => {
-                let app = app.clone();
-                route
-                    .handler
-                    .route_layer(from_fn(move |request, next| auth::require(app.clone(), access, request, next)))
-            }
-            Access::Provider | Access::Open => route.handler,
-        };
-        router = router.route(route.path, handler);
+impl Audience {
+    /// Do two of them have somebody in common?
+    fn meets(self, other: Self) -> bool {
+        self == other || self == Self::All || other == Self::All
     }
-    router.fallback(nothing_here).method_not_allowed_fallback(another_method).with_state(app.clone())
+
+    fn nothing_here(self) -> Problem {
+        Problem::not_found(match self {
+            Self::World => "nothing is at this path",
+            Self::Operators | Self::All => "nothing is at this path; GET /api/v1/openapi.json lists what there is",
+        })
+    }
 }
 
-async fn nothing_here() -> Problem {
-    Problem::not_found("nothing is at this path; GET /api/v1/openapi.json lists what there is")
+impl Access {
+    fn audience(self) -> Audience {
+        match self {
+            Self::Scope(_) | Self::Host => Audience::Operators,
+            Self::Provider => Audience::World,
+            Self::Open(audience) => audience,
+        }
+    }
+}
+
+impl Route {
+    /// What answers it, behind the access it needs.
+    fn guarded(self, app: &App) -> MethodRouter<App> {
+        match self.access {
+            access @ (Access::Scope(_) | Access::Host) => {
+                let app = app.clone();
+                self.handler
+                    .route_layer(from_fn(move |request, next| auth::require(app.clone(), access, request, next)))
+            }
+            Access::Provider | Access::Open(_) => self.handler,
+        }
+    }
+}
+
+/// The router over all routes for these.
+pub(crate) fn router(app: &App, audience: Audience) -> Router {
+    let (here, elsewhere): (Vec<Route>, Vec<Route>) =
+        table().into_iter().partition(|route| audience.meets(route.access.audience()));
+    let taken: BTreeSet<&str> = here.iter().map(|route| route.path).collect();
+    let others: BTreeSet<&str> = elsewhere.iter().map(|route| route.path).collect();
+    let nothing = move || async move { audience.nothing_here() };
+    let mut router = Router::new();
+    for route in here {
+        router = router.route(route.path, route.guarded(app));
+    }
+    // Left out, some of them would be taken for a callback: its path has a pattern in every place.
+    for path in others.difference(&taken) {
+        router = router.route(path, any(nothing));
+    }
+    router.fallback(nothing).method_not_allowed_fallback(another_method).with_state(app.clone())
 }
 
 async fn another_method() -> Problem {
@@ -98,8 +145,8 @@ fn provider<H: Handler<T, App>, T: 'static>(method: &'static str, path: &'static
     route(Access::Provider, method, path, handler)
 }
 
-fn open<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Route {
-    route(Access::Open, "GET", path, handler)
+fn open<H: Handler<T, App>, T: 'static>(audience: Audience, path: &'static str, handler: H) -> Route {
+    route(Access::Open(audience), "GET", path, handler)
 }
 
 /// All routes.
@@ -164,10 +211,10 @@ pub(crate) fn table() -> Vec<Route> {
         provider("GET", "/api/v1/telephony/ws", socket::open_by_query),
         provider("GET", "/api/v1/telephony/ws/{token}", socket::open),
         // Whoever comes here brings a `state` that was given to one person.
-        open("/api/v1/oauth/redirect", sign_ins::come_back),
-        open("/api/v1/openapi.json", probes::openapi),
-        open("/healthz", probes::health),
-        open("/readyz", probes::ready),
-        open("/metrics", probes::metrics),
+        open(Audience::World, "/api/v1/oauth/redirect", sign_ins::come_back),
+        open(Audience::Operators, "/api/v1/openapi.json", probes::openapi),
+        open(Audience::All, "/healthz", probes::health),
+        open(Audience::All, "/readyz", probes::ready),
+        open(Audience::Operators, "/metrics", probes::metrics),
     ]
 }

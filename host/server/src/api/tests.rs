@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower_service::Service;
 
-use super::routes::{Access, OPENAPI, router, table};
+use super::routes::{Access, Audience, OPENAPI, router, table};
 use crate::App;
 use crate::http::Client;
 use crate::testing::{TOKEN, app, app_with};
@@ -28,9 +28,13 @@ struct Answer {
 }
 
 async fn ask(app: &App, request: Request<Body>) -> Answer {
+    ask_at(app, Audience::All, request).await
+}
+
+async fn ask_at(app: &App, audience: Audience, request: Request<Body>) -> Answer {
     let mut request = request;
     request.extensions_mut().insert(Client(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    let response: Response<_> = router(app).call(request).await.unwrap();
+    let response: Response<_> = router(app, audience).call(request).await.unwrap();
     let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let (kind, allow, retry_after) = (text(header::CONTENT_TYPE), text(header::ALLOW), text(header::RETRY_AFTER));
     let status = response.status();
@@ -96,6 +100,40 @@ async fn every_admin_route_wants_the_token_and_says_so_in_a_problem() {
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{about}");
             assert_eq!(answer.kind, "application/problem+json", "{about}");
             assert_eq!(answer.body["type"], "urn:jackfield:problem:unauthorized", "{about}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listener_has_what_its_audience_needs_and_nothing_else() {
+    let (app, _folder) = app_with(|settings| settings.limits.failed_auth_per_minute = 10_000).await;
+    let both = ["/healthz", "/readyz"];
+    let of_the_world = ["/api/v1/telephony/inbound/", "/api/v1/telephony/{provider}", "/api/v1/telephony/ws"];
+    for route in table() {
+        let open_to_all = of_the_world.iter().any(|start| route.path.starts_with(start));
+        let worldly = open_to_all || route.path == "/api/v1/oauth/redirect";
+        for (audience, served) in [(Audience::World, worldly), (Audience::Operators, !worldly), (Audience::All, true)] {
+            // No token: whatever is there for operators says 401, and is not mistaken for what knows no such `x`.
+            let request = Request::builder().method(route.method).uri(route.path.replace(['{', '}'], "x"));
+            let answer = ask_at(&app, audience, request.body(Body::empty()).unwrap()).await;
+            let detail = answer.body["detail"].as_str().unwrap_or_default();
+            let nowhere = answer.status == StatusCode::NOT_FOUND && detail.starts_with("nothing is at this path");
+            let served = served || both.contains(&route.path);
+            assert_eq!(!nowhere, served, "{audience:?}: {} {}: {}", route.method, route.path, answer.status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_operators_is_nothing_to_the_world_whatever_is_asked_of_it() {
+    let (app, _folder) = app().await;
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+        for path in ["/metrics", "/api/v1/agents", "/api/v1/telephony/numbers/x/bind", "/api/v1/openapi.json"] {
+            let request =
+                Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+            let answer = ask_at(&app, Audience::World, request.body(Body::empty()).unwrap()).await;
+            assert_eq!((answer.status, answer.allow.as_str()), (StatusCode::NOT_FOUND, ""), "{method} {path}");
+            assert!(!answer.body.to_string().contains("openapi"), "{}", answer.body);
         }
     }
 }

@@ -4,7 +4,7 @@ mod exposition;
 mod labels;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -32,7 +32,7 @@ struct Counters {
     signature_failures: [AtomicU64; REASONS.len()],
     requests: [[AtomicU64; HUNDREDS.len()]; Class::ALL.len()],
     answers: Histogram,
-    connections: OnceLock<Doors>,
+    connections: Mutex<Vec<Doors>>,
     refused_connections: AtomicU64,
     refused_media: AtomicU64,
     refused_tokens: AtomicU64,
@@ -105,7 +105,7 @@ impl Metrics {
         }
     }
 
-    /// Where open connections are counted.
+    /// Where a listener's open connections are counted.
     pub(crate) fn watch_connections(&self, doors: Doors) {
         self.0.connections.lock().unwrap_or_else(PoisonError::into_inner).push(doors);
     }
@@ -238,7 +238,7 @@ impl Metrics {
             &counters.signature_failures.each_ref().map(read),
         );
         counters.answers.render(page);
-        let open = counters.connections.get().map_or(0, Doors::inside);
+        let open = counters.connections.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Doors::inside).sum();
         page.gauge("jackfield_http_connections", "Connections that are open.", count(open));
         page.single(
             "jackfield_http_connections_refused_total",
