@@ -145,7 +145,7 @@ impl HostOptions {
             (None, None) => bail!("no folder for the host"),
         };
         if !self.settings.is_empty() {
-            std::fs::write(folder.join("jackfield.toml"), &self.settings)?;
+            std::fs::write(folder.join(SETTINGS), &self.settings)?;
         }
         let began = Instant::now();
         let mut child = self.command(&folder).spawn().with_context(|| format!("{}", self.binary.display()))?;
@@ -181,7 +181,7 @@ impl HostOptions {
     pub fn run_to_end(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
         let folder = tempfile::tempdir()?;
         if !self.settings.is_empty() {
-            std::fs::write(folder.path().join("jackfield.toml"), &self.settings)?;
+            std::fs::write(folder.path().join(SETTINGS), &self.settings)?;
         }
         let ended = self.bare_command(folder.path()).args(arguments).output()?;
         let text = [ended.stdout, ended.stderr].concat();
@@ -205,7 +205,7 @@ fn keep(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>, told: Op
 }
 
 impl HostProcess {
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, where providers come.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -239,6 +239,16 @@ impl HostProcess {
 
     /// Asks it to drain (SIGTERM).
     pub fn terminate(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Has it read these settings instead (SIGHUP).
+    pub fn reload(&self, settings: &str) -> Result<()> {
+        std::fs::write(self.folder.join(SETTINGS), settings)?;
+        self.signal(Signal::HUP)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the host has no process id")?;
         rustix::process::kill_process(pid, signal).context("the host could not be signalled")
     }

@@ -8,6 +8,7 @@ mod home;
 mod keys;
 mod logs;
 mod plugin;
+mod reload;
 mod serve;
 mod stock;
 mod threads;

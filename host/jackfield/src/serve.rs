@@ -1,7 +1,5 @@
 //! `jackfield serve`: settings, wiring, serving, signals, drain.
 
-use std::io::Write;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +7,24 @@ use std::time::Duration;
 use jackfield_egress::{Egress, ObjectStore};
 use jackfield_plugins::{CompiledCache, CompilerProcess, PluginHost};
 use jackfield_server::{
-    Admin, App, CallService, Drain, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings, Switchboard,
+    Admin, App, CallService, Drain, DrainSettings, MediaPool, Metrics, Node, Parts, Rollout, ServerSettings,
+    Switchboard,
 };
 use jackfield_store::Shared;
-use tokio::net::TcpListener;
+use rustix::process::{Resource, Rlimit};
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{self, Settings};
+use crate::doors::Doors;
 use crate::ending::Ending;
 use crate::home::{self, Home, refuse};
-use crate::logs;
+use crate::logs::{self, Dropped, Logs};
+use crate::reload::Reload;
 use crate::stock::STOCK;
 use crate::threads;
 
@@ -32,15 +34,18 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Serves until a signal, and says how it ended.
 pub(crate) fn run(file: Option<&Path>) -> Ending {
-    let settings = match config::load(file, variables()) {
-        Ok(settings) => settings,
+    let (written, settings) = match config::load_written(file, config::variables()) {
+        Ok(loaded) => loaded,
         Err(error) => return refuse(&error.to_string()),
     };
-    if let Err(sentence) = logs::start(&settings.log) {
-        return refuse(&sentence);
-    }
+    let Logs { dropped, set_level, rest: _rest } = match logs::start(&settings.log) {
+        Ok(logs) => logs,
+        Err(sentence) => return refuse(&sentence),
+    };
     // TLS towards providers and agents. A provider that is installed already is this one.
     rustls::crypto::ring::default_provider().install_default().ok();
+    // A core would hold the key that seals secrets. Where it cannot be forbidden, the system's own rule holds.
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
@@ -49,7 +54,8 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
         Ok(guests) => guests,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
     };
-    let serving = serve(&settings, guests.handle().clone());
+    let reload = Reload::new(file.map(Path::to_owned), written, &settings, set_level);
+    let serving = serve(&settings, reload, guests.handle().clone(), dropped);
     let ending = runtime.block_on(serving).unwrap_or_else(|sentence| refuse(&sentence));
     // What still runs is either of no consequence or was given up on.
     guests.shutdown_background();
@@ -57,15 +63,13 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
     ending
 }
 
-/// Names and values that are not text belong to nobody here.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-async fn serve(settings: &Settings, guests: Handle) -> Result<Ending, String> {
-    let mut signals = Signals::new().map_err(|error| format!("signals cannot be waited for: {error}"))?;
-    let listener = listen(settings.listen).await?;
-    let address = listener.local_addr().map_err(|error| format!("the system gives no address: {error}"))?;
+async fn serve(settings: &Settings, reload: Reload, guests: Handle, dropped: Dropped) -> Result<Ending, String> {
+    let unheard = |error| format!("signals cannot be waited for: {error}");
+    let mut signals = Signals::new().map_err(unheard)?;
+    let live = reload.live();
+    tokio::spawn(reload.at_each(signal(SignalKind::hangup()).map_err(unheard)?));
+    let doors = Doors::open(settings).await?;
+    let address = doors.address;
     let Home { keyring, store, admin, fresh_token } = home::open(settings).await?;
     jackfield_server::set_clock(&store).await.map_err(|error| error.to_string())?;
     let mut server = settings.server(address);
@@ -91,21 +95,22 @@ async fn serve(settings: &Settings, guests: Handle) -> Result<Ending, String> {
     let recovered = parts.calls.recover().await.map_err(|error| error.to_string())?;
     tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));
     warn(settings, &parts, recovered);
+    parts.metrics.watch_log(dropped);
     let app = App::new(parts);
     tokio::spawn(jackfield_server::keep_together(app.clone()));
     tokio::spawn(jackfield_server::keep_bills(app.clone()));
     tokio::spawn(jackfield_server::keep_backlog(app.clone()));
     tokio::spawn(jackfield_server::keep_young(app.clone()));
-    tokio::spawn(jackfield_server::forget_old_calls(app.clone(), settings.retention.call_days));
+    tokio::spawn(jackfield_server::forget_old_calls(app.clone(), live.call_days));
     tokio::spawn(jackfield_server::keep_transfers(app.clone()));
     app.guests.spawn(jackfield_server::keep_sockets(app.clone()));
     tokio::spawn(jackfield_server::keep_watch(app.clone()));
-    let serving = tokio::spawn(jackfield_server::serve(listener, app.clone()));
-    announce(address, fresh_token.as_deref());
+    doors.announce(fresh_token.as_deref());
+    let serving = tokio::spawn(doors.serve(app.clone()));
     signals.next().await;
     tracing::info!(calls = app.calls.active(), "draining; a second signal ends at once");
     let ending = tokio::select! {
-        ending = drain(&app, settings, serving) => ending,
+        ending = drain(&app, &live.drain, serving) => ending,
         () = signals.next() => Ending::NotDrained,
     };
     tracing::info!(?ending, "the host ends");
@@ -181,12 +186,6 @@ fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<Pl
     Ok(host.compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| {
-        format!("{address} cannot be listened on: {error}. Set `listen` (JACKFIELD_LISTEN) to a free address.")
-    })
-}
-
 fn warn(settings: &Settings, parts: &Parts, recovered: usize) {
     if parts.plugins.names().is_empty() {
         let folder = settings.plugin_dir.display();
@@ -200,29 +199,21 @@ fn warn(settings: &Settings, parts: &Parts, recovered: usize) {
     }
 }
 
-/// To people and scripts on standard output, and to the log. The token is in no log.
-fn announce(address: SocketAddr, fresh_token: Option<&str>) {
-    let token = fresh_token.map(|token| format!("jackfield: admin token (shown this once): {token}\n"));
-    let text = format!("{}jackfield: listening on http://{address}\n", token.unwrap_or_default());
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
-    tracing::info!("listening on http://{address}");
-}
-
 /// Calls first, then requests: what a call needs is served to its end.
-async fn drain(app: &App, settings: &Settings, serving: JoinHandle<()>) -> Ending {
+async fn drain(app: &App, limits: &watch::Receiver<DrainSettings>, serving: JoinHandle<()>) -> Ending {
     app.drain.begin();
-    let limits = settings.drain();
+    let limits = limits.borrow().clone();
     if !quiet(app, Duration::from_secs(limits.calls_seconds)).await {
         tracing::warn!(calls = app.calls.active(), "calls are hung up");
-        app.calls.hang_up_all().await;
+        // A database that does not answer keeps nobody from the end.
+        timeout(GOODBYE, app.calls.hang_up_all()).await.ok();
         quiet(app, GOODBYE).await;
     }
     app.drain.close();
     let answered = timeout(Duration::from_secs(limits.webhooks_seconds), serving).await.is_ok();
     // A webhook that was under way may have let one more call in.
     if app.calls.active() > 0 {
-        app.calls.hang_up_all().await;
+        timeout(GOODBYE, app.calls.hang_up_all()).await.ok();
     }
     if answered && quiet(app, GOODBYE).await { Ending::Done } else { Ending::NotDrained }
 }

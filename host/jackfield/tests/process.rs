@@ -46,7 +46,19 @@ impl Host {
     }
 
     fn start_in(folder: TempDir) -> Self {
-        let mut child = command(folder.path(), &["serve"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut command = command(folder.path(), &["serve"]);
+        Self::started(folder, command.stderr(Stdio::null()))
+    }
+
+    /// One that tells of each statement it sends to its database, to whoever takes its standard error.
+    fn start_talkative() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(folder.path(), &["serve"]);
+        Self::started(folder, command.env("JACKFIELD_LOG_LEVEL", "sqlx=debug"))
+    }
+
+    fn started(folder: TempDir, command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let (mut said, mut address) = (String::new(), String::new());
         while address.is_empty() {
@@ -109,6 +121,44 @@ fn config_prints_the_defaults_and_they_are_a_valid_settings_file() {
     let (code, _, err) = told(output);
     assert_eq!(code, 78);
     assert!(err.contains(&address) && err.contains("JACKFIELD_LISTEN"), "{err}");
+}
+
+#[test]
+fn a_host_whose_log_nobody_reads_goes_on_and_counts_what_it_drops() {
+    let mut host = Host::start_talkative();
+    // Read by nobody, until more lines wait than may.
+    let dropped = |host: &Host| {
+        let page = host.get("/metrics", "");
+        let line = page.lines().find_map(|line| line.strip_prefix("jackfield_log_lines_dropped_total "));
+        line.and_then(|count| count.parse::<u64>().ok()).unwrap()
+    };
+    assert_eq!(dropped(&host), 0);
+    let asked = (0..20_000).find(|_| {
+        assert!(host.get("/readyz", "").starts_with("HTTP/1.1 200"));
+        dropped(&host) > 0
+    });
+    assert!(asked.is_some(), "nothing was dropped");
+    // And with nobody there who could read.
+    drop(host.child.stderr.take());
+    for _ in 0..100 {
+        assert!(host.get("/readyz", "").starts_with("HTTP/1.1 200"));
+    }
+    assert!(!host.get("/metrics", "").contains("jackfield_http_panics_total 1"));
+    host.signal("TERM");
+    assert_eq!(host.ended().0, 0);
+}
+
+#[test]
+fn no_core_is_left_and_a_hangup_ends_nothing() {
+    let host = Host::start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    host.signal("HUP");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(host.get("/healthz", "").starts_with("HTTP/1.1 200"));
+    host.signal("TERM");
+    assert_eq!(host.ended().0, 0);
 }
 
 #[test]

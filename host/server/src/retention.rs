@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::App;
 use crate::clock::now_ms;
 
@@ -13,25 +15,22 @@ const AT_ONCE: u32 = 500;
 const BREATH: Duration = Duration::from_millis(200);
 
 /// Forgets calls that ended more than so many days ago, for as long as the server runs. 0 forgets none.
-pub async fn forget_old_calls(app: App, days: u32) {
-    if days == 0 {
-        return;
-    }
+pub async fn forget_old_calls(app: App, days: watch::Receiver<u32>) {
     loop {
-        let leased = app.shared.lease("retention", app.node.id(), EVERY).await;
-        if matches!(leased, Ok(true)) {
-            let before = now_ms() - i64::from(days) * DAY;
-            loop {
-                match app.store.forget_calls(before, AT_ONCE).await {
-                    Ok(count) if count >= u64::from(AT_ONCE) => tokio::time::sleep(BREATH).await,
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "old calls could not be forgotten yet");
-                        break;
-                    }
-                }
-            }
+        let days = *days.borrow();
+        if days > 0 && matches!(app.shared.lease("retention", app.node.id(), EVERY).await, Ok(true)) {
+            forget(&app, now_ms() - i64::from(days) * DAY).await;
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn forget(app: &App, before: i64) {
+    loop {
+        match app.store.forget_calls(before, AT_ONCE).await {
+            Ok(count) if count >= u64::from(AT_ONCE) => tokio::time::sleep(BREATH).await,
+            Ok(_) => return,
+            Err(error) => return tracing::warn!(%error, "old calls could not be forgotten yet"),
+        }
     }
 }

@@ -39,6 +39,31 @@ async fn a_draining_host_finishes_its_calls_takes_no_new_ones_and_then_ends() {
 }
 
 #[tokio::test]
+async fn calls_that_outlast_a_drain_are_hung_up_at_the_provider_and_written_down_as_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut token = String::new();
+    let mut world = World::with(|options| {
+        let options = options.in_folder(folder.path()).with_settings("[drain]\ncalls_seconds = 1\n");
+        token.clone_from(&options.admin_token);
+        options
+    })
+    .await;
+    let (leg, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.host.terminate().unwrap();
+    assert_eq!(world.host.wait(SOON).await.unwrap(), 0);
+    let seen = world.rest.seen();
+    let hung_up = seen.iter().filter(|seen| seen.path.contains(&leg.sid) && seen.field("Status") == "completed");
+    assert_eq!(hung_up.count(), 1, "{seen:?}");
+    let mut options = HostOptions::new().unwrap().in_folder(folder.path()).with_twilio_at(world.rest.address);
+    options.admin_token = token;
+    world.host = options.start().unwrap();
+    world.api = world.host.api().unwrap();
+    let call = world.call_when(&leg, "the end", crate::world::ended).await;
+    assert_eq!(call["end_reason"], "operator", "{call:#}");
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_a_draining_host_with_1() {
     let mut world = World::new().await;
     let (_, mut stream) = world.call_in().await;
@@ -89,6 +114,65 @@ async fn settings_nobody_knows_and_commands_nobody_knows_have_their_own_exit_cod
     assert!(output.contains("no_such_setting"), "{output}");
     let (code, output) = HostOptions::new().unwrap().run_to_end(&["no-such-command"]).unwrap();
     assert_eq!(code, Some(64), "{output}");
+}
+
+/// Waits until the host printed this so many times.
+async fn printed(host: &HostProcess, text: &str, times: usize) {
+    for _ in 0..1_000 {
+        if host.output().matches(text).count() >= times {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited for {text:?}, {times} times:\n{}", host.output());
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_change_nothing_and_the_log_says_why() {
+    let mut world = World::with(|options| options.with_settings("[log]\nlevel = \"info\"\n")).await;
+    let (_, mut stream) = world.call_in().await;
+    let below = "[log]\nlevel = \"error\"\n[drain]\ncalls_seconds = 0\n";
+    let refused = [
+        ("listen =\n", "is not TOML: line 1"),
+        ("[limits]\ncals = 3\n", "did you mean `limits.calls`?"),
+        ("[limits]\ncalls = 0\n", "`limits.calls` is 0"),
+        ("[plugins]\nsigners = [\"somebody\"]\n", "`somebody` is no public key"),
+    ];
+    for (settings, why) in refused {
+        world.host.reload(&format!("{settings}{below}")).unwrap();
+        printed(&world.host, why, 1).await;
+    }
+    world.host.reload("[drain]\ncalls_seconds = 0\n[log]\nlevel = \"no=such=filter=\"\n").unwrap();
+    printed(&world.host, "`log.level` is neither", 1).await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    world.host.terminate().unwrap();
+    // What is said at `info` is still said, and what a call may take is still its due.
+    printed(&world.host, "draining", 1).await;
+    speak_and_hear(&mut stream, &frames(25)).await;
+    stream.hang_up();
+    assert_eq!(world.host.wait(SOON).await.unwrap(), 0);
+    assert!(!world.host.output().contains("calls are hung up"), "{}", world.host.output());
+}
+
+#[tokio::test]
+async fn settings_that_are_live_change_at_a_signal_and_the_others_are_named() {
+    let mut world = World::with(|options| options.with_settings("[log]\nlevel = \"warn\"\n")).await;
+    let (_, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    assert!(!world.host.output().contains("INFO"), "{}", world.host.output());
+    let settings = "[log]\nlevel = \"info\"\n[drain]\ncalls_seconds = 1\n[limits]\ncalls = 7\n";
+    for times in 1..=2 {
+        world.host.reload(settings).unwrap();
+        printed(&world.host, "limits.calls", times).await;
+    }
+    let output = world.host.output();
+    for once in ["log.level", "drain.calls_seconds"] {
+        assert_eq!(output.matches(once).count(), 1, "{once}: {output}");
+    }
+    world.host.terminate().unwrap();
+    // The call goes on; by the default it could do so for two minutes.
+    assert_eq!(world.host.wait(SOON).await.unwrap(), 0);
+    assert!(world.host.output().contains("calls are hung up"), "{}", world.host.output());
 }
 
 /// How the system takes turns among a host's threads of that name: 0 as among all, 2 in real time.

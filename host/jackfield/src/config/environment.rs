@@ -67,7 +67,7 @@ fn value(text: &str, default: &Value) -> Option<Value> {
     })
 }
 
-fn put(settings: &mut Table, path: &str, value: Value) {
+pub(super) fn put(settings: &mut Table, path: &str, value: Value) {
     match path.split_once('.') {
         None => drop(settings.insert(path.to_owned(), value)),
         Some((section, rest)) => {

@@ -45,6 +45,14 @@ pub(crate) fn load(
     named: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Settings, ConfigError> {
+    Ok(load_written(named, environment)?.1)
+}
+
+/// The same, with the settings as they are written: to compare them with those of another time.
+pub(crate) fn load_written(
+    named: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Written, Settings), ConfigError> {
     let environment: Vec<(String, String)> = environment.into_iter().collect();
     let defaults = defaults()?;
     let mut settings = defaults.clone();
@@ -58,9 +66,44 @@ pub(crate) fn load(
         overlay(&mut settings, file, &defaults, "")?;
     }
     environment::overlay(&mut settings, &defaults, &environment)?;
+    let written = Written(settings.clone());
     let settings = Value::Table(settings).try_into::<Settings>();
     let settings = settings.map_err(|error| ConfigError::Value(error.to_string().trim().replace('\n', " ")))?;
-    settings.check()
+    Ok((written, settings.check()?))
+}
+
+/// All settings as they are written, secrets among them.
+#[derive(Clone)]
+pub(crate) struct Written(Table);
+
+impl Written {
+    /// The paths of settings that are others there, in their order.
+    pub(crate) fn differing(&self, other: &Self) -> Result<Vec<String>, ConfigError> {
+        let mut paths: Vec<String> = paths(&defaults()?, "").into_iter().map(|(path, _)| path).collect();
+        paths.retain(|path| at(&self.0, path) != at(&other.0, path));
+        Ok(paths)
+    }
+
+    /// Takes those of these paths from there.
+    pub(crate) fn take(&mut self, other: &Self, paths: &[String]) {
+        for path in paths {
+            if let Some(value) = at(&other.0, path) {
+                environment::put(&mut self.0, path, value.clone());
+            }
+        }
+    }
+}
+
+/// The process's own. Names and values that are not text belong to nobody here.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn at<'a>(settings: &'a Table, path: &str) -> Option<&'a Value> {
+    match path.split_once('.') {
+        None => settings.get(path),
+        Some((section, rest)) => at(settings.get(section)?.as_table()?, rest),
+    }
 }
 
 fn defaults() -> Result<Table, ConfigError> {
@@ -74,7 +117,12 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| ConfigError::File { path: shown.clone(), error })?;
-    text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax { path: shown, error: error.to_string() })
+    text.parse().map_err(|error: toml::de::Error| {
+        // The line itself may hold a secret.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let error = format!("line {}: {}", before.matches('\n').count() + 1, error.message());
+        ConfigError::Syntax { path: shown, error }
+    })
 }
 
 /// Puts `over` over `settings`. `known` is the defaults at this depth.

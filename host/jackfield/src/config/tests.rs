@@ -155,4 +155,24 @@ fn a_named_file_that_is_missing_or_no_toml_is_an_error() {
     let missing = load(Some(Path::new("no/such/file.toml")), []);
     assert!(refusal(missing).contains("no/such/file.toml"));
     assert!(refusal(file("listen =\n")).contains("not TOML"));
+    let sentence = refusal(file("data = \"x\"\nadmin_token = \"a-secret\n"));
+    assert!(sentence.contains("line 2") && !sentence.contains("a-secret"), "{sentence}");
+}
+
+#[test]
+fn settings_that_differ_are_named_and_a_table_to_fill_is_one_of_them() {
+    let written = |environment: &[(&str, &str)]| {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load_written(None, environment).map(|(written, _)| written).unwrap()
+    };
+    let (one, same) = (written(&[]), written(&[("JACKFIELD_LOG_LEVEL", "info")]));
+    assert_eq!(one.differing(&same).unwrap(), Vec::<String>::new());
+    let other = written(&[
+        ("JACKFIELD_LOG_LEVEL", "debug"),
+        ("JACKFIELD_LISTEN", "127.0.0.1:1"),
+        ("JACKFIELD_EGRESS_DANGER_ROUTES", "a=http://127.0.0.1:9"),
+    ]);
+    let mut named = other.differing(&one).unwrap();
+    named.sort();
+    assert_eq!(named, ["egress.danger_routes", "listen", "log.level"]);
 }
