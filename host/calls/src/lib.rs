@@ -4,6 +4,7 @@
 //! one reason; a call whose placing has an unknown outcome is looked for before anything else, and never placed twice.
 
 pub mod bill;
+mod budget;
 mod desk;
 mod errand;
 mod events;
@@ -12,6 +13,7 @@ pub mod retry;
 mod status;
 mod transfer;
 
+pub use budget::RetryBudget;
 pub use desk::{DeskOrder, DeskStage};
 pub use events::{Change, Effect, Ended, Input, Limits, Record, Report, Stored};
 pub use machine::CallMachine;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_calls::retry::{self, Failure, Retry};
+use jackfield_calls::retry::Failure;
 use jackfield_calls::{Ended, Input};
 use jackfield_plugins::Generation;
 use jackfield_plugins::types::{
@@ -226,7 +226,7 @@ pub(crate) fn command(app: &App, provider: Provider, answer: Answer, stranger: G
     tokio::spawn(async move {
         let id = answer.call.as_ref().map(|call| call.id.clone());
         let call = answer.call.as_ref().map_or(stranger, guest_call);
-        let Err(why) = patiently(|| provider.answer(&call, &answer.action)).await else { return };
+        let Err(why) = patiently(&provider, || provider.answer(&call, &answer.action)).await else { return };
         tracing::warn!(call = call.id, why, "the provider did not carry out an answer");
         if let Some(id) = id.filter(|_| matches!(answer.action, Action::Stream(_))) {
             let ended = Ended::Fault(format!("the provider did not answer the call: {why}"));
@@ -236,28 +236,29 @@ pub(crate) fn command(app: &App, provider: Provider, answer: Answer, stranger: G
 }
 
 /// Gives an order that does no harm when it is given again, until it is carried out or refused.
-pub(crate) async fn patiently<F>(order: impl Fn() -> F) -> Result<(), String>
+pub(crate) async fn patiently<F>(provider: &Provider, order: impl Fn() -> F) -> Result<(), String>
 where
     F: Future<Output = Result<Result<(), Fault>, CallProblem>>,
 {
-    let began = tokio::time::Instant::now();
-    let mut attempt = 1;
+    let mut trying = provider.trying(true, PATIENCE);
     loop {
-        let fault = match order().await {
+        let (failure, problem) = match order().await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(fault)) => fault,
-            Err(problem) => return Err(problem.to_string()),
+            Ok(Err(fault)) => (failure_of(&fault), refusal_of(&fault)),
+            // There was no room for its guest.
+            Err(problem @ CallProblem::ProviderUnavailable(_)) => (Failure::NotSent, problem),
+            Err(problem) => (Failure::Refused, problem),
         };
-        let failure = match fault {
-            Fault::RetryLater(seconds) => Failure::Later(u64::from(seconds) * 1_000),
-            Fault::UnknownOutcome(_) => Failure::Unknown,
-            _ => Failure::Refused,
-        };
-        let left = u64::try_from(PATIENCE.saturating_sub(began.elapsed()).as_millis()).unwrap_or(0);
-        match retry::decide(failure, attempt, true, left) {
-            Retry::After(delay) => tokio::time::sleep(Duration::from_millis(delay)).await,
-            Retry::ReadBack | Retry::Never => return Err(refusal_of(&fault).to_string()),
+        if !trying.again(failure).await {
+            return Err(problem.to_string());
         }
-        attempt += 1;
+    }
+}
+
+fn failure_of(fault: &Fault) -> Failure {
+    match fault {
+        Fault::RetryLater(seconds) => Failure::Later(u64::from(*seconds) * 1_000),
+        Fault::UnknownOutcome(_) => Failure::Unknown,
+        _ => Failure::Refused,
     }
 }

@@ -25,6 +25,7 @@ use crate::live::{self, Handle, Parts, Registry, TakenStream, report_of};
 use crate::media::{Cast, Means, MediaPool, Player, StreamEnd, StreamKnobs, StreamNews, StreamOrder};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
+use crate::retries::Retries;
 use crate::rollout::Rollout;
 use crate::seats::Seats;
 use crate::settings::ServerSettings;
@@ -165,9 +166,12 @@ impl Ticket {
 impl CallService {
     /// Over these parts.
     pub fn new(board: Switchboard) -> Self {
-        let Switchboard { store, shared, egress, settings, .. } = &board;
-        let sign_ins = SignIns::new(store.clone(), shared.clone(), egress.clone(), &settings.public_url);
-        let seats = Seats { store: store.clone(), shared: shared.clone() };
+        let Switchboard { store, shared, egress, settings, metrics, .. } = &board;
+        let retries = Retries::new(metrics.clone());
+        let sign_ins =
+            SignIns::new(store.clone(), shared.clone(), egress.clone(), retries.clone(), &settings.public_url);
+        let way = Arc::new(WayOut { egress: egress.clone(), sign_ins, retries, metrics: metrics.clone() });
+        let seats = Arc::new(Seats { store: store.clone(), shared: shared.clone() });
         let (registry, transfers, wishes) = (Registry::default(), Transfers::default(), Wishes::new());
         Self { board: Arc::new(board), registry, seats, transfers, wishes, way }
     }

@@ -21,6 +21,7 @@ mod outbound;
 mod owners;
 mod placing;
 mod retention;
+mod retries;
 mod rollout;
 mod seats;
 mod settings;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_calls::retry::{self, Failure, Retry};
+use jackfield_calls::retry::Failure;
 use jackfield_calls::{CallMachine, Direction, Input};
 use jackfield_plugins::Generation;
 use jackfield_plugins::types::{Ability, Fault, PlaceRequest, Placed};
@@ -16,8 +16,9 @@ use crate::live::provider::{Provider, refusal_of};
 use crate::live::{Handle, status_of};
 use crate::seats::NoSeat;
 
-/// How long an order is tried before whoever gave it hears that the provider is busy.
-const PLACE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long an order is tried before whoever gave it hears that the provider is busy. Who does not say when to come again is asked
+/// again after 5 s.
+const PLACE_PATIENCE: Duration = Duration::from_secs(7);
 
 /// An outbound call, as an operator orders it.
 #[derive(Debug, Clone)]
@@ -198,17 +199,12 @@ impl CallService {
 
 /// Sends an order again where the provider asks for it and surely did nothing yet: soon, and a few times.
 async fn place_patiently(provider: &Provider, request: &PlaceRequest) -> Result<Result<Placed, Fault>, CallProblem> {
-    let began = tokio::time::Instant::now();
-    let mut attempt = 1;
+    let mut trying = provider.trying(false, PLACE_PATIENCE);
     loop {
         let outcome = provider.place(request).await;
         let Ok(Err(Fault::RetryLater(seconds))) = outcome else { return outcome };
-        let left = PLACE_PATIENCE.saturating_sub(began.elapsed());
-        let left = u64::try_from(left.as_millis()).unwrap_or(0);
-        match retry::decide(Failure::Later(u64::from(seconds) * 1_000), attempt, false, left) {
-            Retry::After(delay) => tokio::time::sleep(Duration::from_millis(delay)).await,
-            Retry::ReadBack | Retry::Never => return outcome,
+        if !trying.again(Failure::Later(u64::from(seconds) * 1_000)).await {
+            return outcome;
         }
-        attempt += 1;
     }
 }

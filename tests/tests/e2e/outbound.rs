@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_tests::carrier::{Leg, MediaStream, Webhook, document, parse_stream};
-use jackfield_tests::twilio_rest::{Fault, PlacedCall};
+use jackfield_tests::twilio_rest::{Fault, PlacedCall, Seen};
 use serde_json::{Value, json};
 
 use crate::world::{CALLER, NUMBER, World, ended, frames, id, speak_and_hear};
@@ -203,6 +203,17 @@ async fn what_a_call_cost_is_asked_after_its_end_also_by_the_next_run_of_the_hos
     assert_eq!(shown["cost"], json!({ "amount": "0.0085", "currency": "USD" }), "{shown:#}");
     let asked = world.rest.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains(&placed.sid)).count();
     assert_eq!(asked, 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_busy_and_does_not_say_for_how_long_is_asked_once_more() {
+    let world = World::new().await;
+    world.rest.fail_next("POST", Fault::Status(429, None));
+    let (status, answer) = order(&world).await;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(world.rest.calls().len(), 1);
+    let orders = |seen: &Seen| seen.method == "POST" && seen.path.starts_with("Calls.json");
+    assert_eq!(world.rest.seen().iter().filter(|seen| orders(seen)).count(), 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Orders to a provider: each in a fresh guest, with the way out of one account.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jackfield_plugins::types::{
     Action, Binding, Call as GuestCall, ChatMessage, DeskCall, Fault, HistoryEntry, Inspection, NumberPage, Order,
@@ -13,6 +14,7 @@ use crate::account::account_of;
 use crate::call_service::CallProblem;
 use crate::clock::now_for_guests;
 use crate::outbound::{AccountOutbound, WayOut, plugin_fault};
+use crate::retries::Trying;
 use crate::webhooks::told;
 
 /// One account with the generation that knows how to talk to its provider.
@@ -20,17 +22,22 @@ use crate::webhooks::told;
 pub(crate) struct Provider {
     pub(crate) generation: Arc<Generation>,
     pub(crate) configuration: Arc<Configuration>,
-    pub(crate) way: WayOut,
+    pub(crate) way: Arc<WayOut>,
 }
 
 impl Provider {
+    /// An order is about to be given, and may be given again within `patience`.
+    pub(crate) fn trying(&self, idempotent: bool, patience: Duration) -> Trying {
+        self.way.retries.begin(&self.configuration.id, idempotent, patience)
+    }
+
     async fn guest(&self) -> Result<CallsGuest, CallProblem> {
         self.generation.control(self.outbound()).await.map_err(|error| problem_of(&error))
     }
 
     fn outbound(&self) -> Box<dyn Outbound> {
         let description = self.generation.describe();
-        Box::new(AccountOutbound::new(self.way.clone(), Arc::clone(&self.configuration), description))
+        Box::new(AccountOutbound::new(Arc::clone(&self.way), Arc::clone(&self.configuration), description))
     }
 
     async fn desk(&self) -> Result<DeskGuest, CallProblem> {

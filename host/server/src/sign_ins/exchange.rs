@@ -1,17 +1,25 @@
 //! Codes and tokens at the provider.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jackfield_calls::retry::Failure;
 use jackfield_egress::{Authorization, Egress, Request, Response};
 use jackfield_store::Secret;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Client;
+use crate::retries::Retries;
+
+/// How long somebody who came back from a sign-in waits for a code to be asked about again.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a provider is asked with.
 pub(super) struct Exchange<'a> {
     pub(super) egress: &'a Egress,
+    pub(super) retries: &'a Retries,
     pub(super) client: &'a Client,
     pub(super) redirect: &'a str,
 }
@@ -53,8 +61,11 @@ impl Exchange<'_> {
     pub(super) async fn code(&self, code: &str, verifier: Option<&Secret>) -> Result<Tokens, String> {
         let mut form = vec![("grant_type", "authorization_code"), ("code", code), ("redirect_uri", self.redirect)];
         form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+        let mut trying = self.retries.begin(&self.client.configuration.id, true, PATIENCE);
         let mut outcome = self.tokens(&form).await;
-        if let Err(Refused::Unavailable(_)) = outcome {
+        if let Err(Refused::Unavailable(_)) = outcome
+            && trying.again(Failure::Unknown).await
+        {
             outcome = self.tokens(&form).await;
         }
         outcome.map_err(|refused| match refused {

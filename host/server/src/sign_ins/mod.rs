@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::now_ms;
 use crate::outbound::grants_of;
+use crate::retries::Retries;
 use crate::token;
 use exchange::{Exchange, Tokens};
 
@@ -41,6 +42,7 @@ struct Inner {
     store: Store,
     shared: Shared,
     egress: Egress,
+    retries: Retries,
     redirect: String,
     /// One renewal at a time for each person, on this node: those who wait here ask Redis for nothing.
     renewals: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
@@ -91,9 +93,9 @@ impl Client {
 }
 
 impl SignIns {
-    pub(crate) fn new(store: Store, shared: Shared, egress: Egress, public_url: &str) -> Self {
+    pub(crate) fn new(store: Store, shared: Shared, egress: Egress, retries: Retries, public_url: &str) -> Self {
         let redirect = format!("{}/api/v1/oauth/redirect", public_url.trim_end_matches('/'));
-        Self(Arc::new(Inner { store, shared, egress, redirect, renewals: Mutex::default() }))
+        Self(Arc::new(Inner { store, shared, egress, retries, redirect, renewals: Mutex::default() }))
     }
 
     /// The link by which a person signs in.
@@ -232,7 +234,7 @@ impl SignIns {
     }
 
     fn exchange<'a>(&'a self, client: &'a Client) -> Exchange<'a> {
-        Exchange { egress: &self.0.egress, client, redirect: &self.0.redirect }
+        Exchange { egress: &self.0.egress, retries: &self.0.retries, client, redirect: &self.0.redirect }
     }
 
     fn turn(&self, configuration: &str, person: &str) -> Arc<tokio::sync::Mutex<()>> {

@@ -58,7 +58,10 @@ async fn come_in(app: &App, configuration: Arc<Configuration>, incoming: &Incomi
     let generation = app.rollout.pick(&serving, &incoming.provider_id);
     let directory = app.store.directory();
     let caller = answering::caller(incoming);
-    let told = answering::admit(app, &generation, &configuration, &directory, incoming).await;
+    let told = match answering::offer(app, &generation, &configuration, &directory, incoming) {
+        Ok(offer) => answering::admit(app, &generation, &configuration, offer).await,
+        Err(why) => Err(why),
+    };
     let told = told.unwrap_or_else(|why| {
         tracing::warn!(configuration = configuration.id, %why, "a call could not be let in");
         Answer { call: None, action: Action::Reject(RejectReason::Other("congestion".to_owned())), again: false }
@@ -87,7 +90,7 @@ async fn proceed(app: &App, configuration: &Arc<Configuration>, id: &str, step: 
     let found = look_up(app, configuration, id).await?;
     let provider = provider(app, configuration, found.as_ref()).await?;
     let call = found.as_ref().map_or_else(|| stranger(id), guest_call);
-    let outcome = patiently(|| provider.proceed(Some(&call), step)).await;
+    let outcome = patiently(&provider, || provider.proceed(Some(&call), step)).await;
     if let (Err(why), Some(call)) = (&outcome, found) {
         let ended = Ended::Fault(format!("the provider did not carry out `{step}`: {why}"));
         app.calls.tell(&call.id, Input::HangUpRequested(ended)).await.ok();

@@ -19,6 +19,7 @@ use crate::answering::patiently;
 use crate::clock::now_for_guests;
 use crate::metrics::SocketMessage;
 use crate::outbound::AccountOutbound;
+use crate::retries::dice;
 use crate::webhooks::told;
 
 /// Bytes of a message. Events are a few hundred.
@@ -61,6 +62,7 @@ impl Link {
                     (State::Waiting, reason, backoff.after(opened.map(|opened| opened.elapsed()), dice()))
                 }
                 End::Refused(reason) => (State::Refused, reason, backoff.after_refusal(dice())),
+                End::Absent(reason) => (State::Refused, reason, backoff.after(None, dice())),
             };
             if self.standing.failed(state, &reason) {
                 let (configuration, seconds) = (&self.configuration.id, wait.as_secs());
@@ -105,7 +107,7 @@ impl Link {
             let Some(generation) = app.plugins.current(&configuration.provider) else { return };
             app.calls.inspect_all(&configuration.id).await;
             let provider = app.calls.provider_of(generation, Arc::clone(&configuration));
-            if let Err(why) = patiently(|| provider.proceed(None, "opened")).await {
+            if let Err(why) = patiently(&provider, || provider.proceed(None, "opened")).await {
                 tracing::warn!(configuration = configuration.id, why, "what was missed could not be put in order");
             }
         });
@@ -193,11 +195,4 @@ async fn ping(socket: &mut Socket) -> Result<(), End> {
         Ok(Err(error)) => Err(End::Failed(error.to_string())),
         Err(_) => Err(End::Failed("the provider takes no more data".to_owned())),
     }
-}
-
-/// Without randomness there is no spread, and that is all.
-fn dice() -> u8 {
-    let mut dice = [128];
-    getrandom::fill(&mut dice).ok();
-    dice[0]
 }

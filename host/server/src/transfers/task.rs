@@ -139,8 +139,9 @@ impl Task {
         let (provider, call) = (self.provider.clone(), guest_call(&self.handle.call()));
         tokio::spawn(async move {
             let step = TransferStep::Cancel(leg);
-            let cancelled =
-                patiently(|| async { provider.transfer(&call, &step).await.map(|outcome| outcome.map(drop)) });
+            let cancelled = patiently(&provider, || async {
+                provider.transfer(&call, &step).await.map(|outcome| outcome.map(drop))
+            });
             if let Err(why) = cancelled.await {
                 tracing::warn!(call = call.id, why, "the destination of a transfer could not be given up");
             }
