@@ -7,9 +7,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use jackfield_egress::{EgressError, Networks};
+use jackfield_egress::{EgressError, Networks, Shallow};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -21,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::connector::{AgentError, Endpoint, Upgrade};
 use crate::sieve::{Sieve, Sieved};
 
-pub(crate) type Socket = WebSocketStream<Sieved<MaybeTlsStream<TcpStream>>>;
+pub(crate) type Socket = WebSocketStream<Sieved<MaybeTlsStream<Shallow>>>;
 
 /// Bytes of the largest message that is read.
 pub(crate) const LARGEST_MESSAGE: usize = 1 << 20;
@@ -53,7 +52,7 @@ pub(crate) async fn open(
     Ok((WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await, cut))
 }
 
-async fn connect(url: &Url, networks: &Networks) -> Result<MaybeTlsStream<TcpStream>, AgentError> {
+async fn connect(url: &Url, networks: &Networks) -> Result<MaybeTlsStream<Shallow>, AgentError> {
     let host = url.host_str().ok_or_else(|| unreachable("its URL names no host"))?;
     let port = url.port_or_known_default().unwrap_or(80);
     let plain = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -63,7 +62,8 @@ async fn connect(url: &Url, networks: &Networks) -> Result<MaybeTlsStream<TcpStr
         ),
         error => unreachable(error),
     })?;
-    tcp.set_nodelay(true).map_err(unreachable)?;
+    // A bot that does not read shall lose audio in our queue, not find minutes of it in the kernel's.
+    let tcp = Shallow::new(tcp).map_err(unreachable)?;
     if url.scheme() == "ws" {
         return Ok(MaybeTlsStream::Plain(tcp));
     }
@@ -103,7 +103,7 @@ fn request(endpoint: &Endpoint, upgrade: &Upgrade, key: &str) -> Zeroizing<Strin
 }
 
 /// The head of the answer, and what came behind it.
-async fn answer(stream: &mut MaybeTlsStream<TcpStream>) -> Result<(String, Vec<u8>), AgentError> {
+async fn answer(stream: &mut MaybeTlsStream<Shallow>) -> Result<(String, Vec<u8>), AgentError> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

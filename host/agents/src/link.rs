@@ -21,7 +21,8 @@ use crate::contract::{AgentAudio, FromAgent, Message, ToAgent};
 use crate::engine::{Engine, Standing};
 use crate::handshake::{self, LARGEST_MESSAGE, Socket};
 
-const WRITE: Duration = Duration::from_secs(5);
+/// An agent that takes nothing for so long is lost, as a provider would be. Its kernel hides the beginning of a stall.
+const WRITE: Duration = Duration::from_secs(10);
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// A connected agent.

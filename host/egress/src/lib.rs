@@ -22,3 +22,4 @@ pub use networks::Networks;
 pub use object_store::{ObjectStore, ObjectStoreSettings};
 pub use operator::{delete_at_host, get_from_host, post_to_host, put_to_host};
 pub use policy::Grant;
+pub use shallow::Shallow;

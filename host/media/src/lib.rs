@@ -4,6 +4,7 @@
 //! the same step; no queue is without a bound, and what is dropped is counted; equal formats pass through untouched.
 
 mod ambient;
+mod backlog;
 mod elastic;
 mod feed;
 mod format;
@@ -17,6 +18,7 @@ mod voice;
 pub mod wav;
 
 pub use ambient::Ambient;
+pub use backlog::Backlog;
 pub use format::{Codec, Converter, Format};
 pub use resample::{RATES, Resampler};
 pub use session::{AgentMessage, EndReason, Input, Output, Session, SessionConfig, Stats, WireCommand};

@@ -73,6 +73,8 @@ pub struct Webhook {
 pub struct Carrier {
     pub gateway: Gateway,
     pub account: Account,
+    /// Bytes that the kernel takes for a media socket that nobody reads; as it likes, if this is not said.
+    pub receive_buffer: Option<u32>,
     client: reqwest::Client,
 }
 
@@ -133,12 +135,12 @@ impl Webhook {
 
 impl Carrier {
     pub fn new(gateway: Gateway, account: Account) -> Result<Self> {
-        Ok(Self { gateway, account, client: http::client()? })
+        Ok(Self { gateway, account, receive_buffer: None, client: http::client()? })
     }
 
     /// A carrier under load keeps its connections.
     pub fn keeping_connections(gateway: Gateway, account: Account) -> Result<Self> {
-        Ok(Self { gateway, account, client: http::keeping_client()? })
+        Ok(Self { gateway, account, receive_buffer: None, client: http::keeping_client()? })
     }
 
     /// The URL that all providers share.
@@ -242,7 +244,8 @@ impl Carrier {
     pub async fn dial_stream(&self, leg: &Leg, url: &str) -> Result<MediaStream> {
         let target = self.gateway.target(url)?;
         let signature = signature(&self.account.token, url, &[]);
-        MediaStream::dial(self.gateway.address, self.gateway.host(), target, &signature, &leg.sid).await
+        let socket = stream::connect(self.gateway.address, self.receive_buffer).await?;
+        MediaStream::dial(socket, self.gateway.host(), target, &signature, &leg.sid).await
     }
 }
 

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -49,6 +49,7 @@ pub struct MediaStream {
     account_sid: String,
     outgoing: mpsc::UnboundedSender<Message>,
     heard: watch::Receiver<Heard>,
+    listens: watch::Sender<bool>,
     sequence: Arc<AtomicU64>,
     chunk: u64,
     next_frame: Instant,
@@ -67,6 +68,17 @@ impl std::fmt::Display for UpgradeRefused {
 
 impl std::error::Error for UpgradeRefused {}
 
+/// To the host, with a buffer of its own size for what is not read.
+pub(super) async fn connect(address: SocketAddr, buffer: Option<u32>) -> Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(bytes) = buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    let socket = socket.connect(address).await.context("the host does not listen")?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
 impl Heard {
     /// All audio in one piece.
     pub fn bytes(&self) -> usize {
@@ -76,14 +88,12 @@ impl Heard {
 
 impl MediaStream {
     pub(super) async fn dial(
-        address: SocketAddr,
+        socket: TcpStream,
         host: &str,
         target: &str,
         signature: &str,
         call_sid: &str,
     ) -> Result<Self> {
-        let socket = TcpStream::connect(address).await.context("the host does not listen")?;
-        socket.set_nodelay(true)?;
         let mut request = format!("ws://{host}{target}").into_client_request()?;
         request.headers_mut().insert("x-twilio-signature", HeaderValue::from_str(signature)?);
         request.headers_mut().insert("user-agent", HeaderValue::from_static("Twilio.TmeWs/1.0"));
@@ -99,9 +109,11 @@ impl MediaStream {
         let stream_sid = format!("MZ{}", random_hex(16));
         let (outgoing, orders) = mpsc::unbounded_channel();
         let (report, heard) = watch::channel(Heard::default());
+        let (listens, listening) = watch::channel(true);
         let sequence = Arc::new(AtomicU64::new(1));
         let (began, playback) = (Instant::now(), Playback::default());
-        let far = Far { socket, report, playback, began, stream_sid: stream_sid.clone(), sequence: sequence.clone() };
+        let (sid, numbers) = (stream_sid.clone(), Arc::clone(&sequence));
+        let far = Far { socket, report, listening, playback, began, stream_sid: sid, sequence: numbers };
         tokio::spawn(far.run(orders));
         Self {
             stream_sid,
@@ -109,6 +121,7 @@ impl MediaStream {
             account_sid: String::new(),
             outgoing,
             heard,
+            listens,
             sequence,
             chunk: 1,
             next_frame: Instant::now(),
@@ -134,6 +147,11 @@ impl MediaStream {
             }),
         );
         self.next_frame = Instant::now();
+    }
+
+    /// Reads what the host sends, or leaves it in the socket.
+    pub fn listen(&self, listens: bool) {
+        self.listens.send_replace(listens);
     }
 
     /// Sends any text, legal or not.
@@ -230,6 +248,7 @@ fn numbered(event: &str, stream_sid: &str, sequence: &AtomicU64, content: Value)
 struct Far {
     socket: WebSocketStream<TcpStream>,
     report: watch::Sender<Heard>,
+    listening: watch::Receiver<bool>,
     playback: Playback,
     began: Instant,
     stream_sid: String,
@@ -240,12 +259,14 @@ impl Far {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Message>) {
         let code = loop {
             let due = self.playback.next_mark().map(|at| tokio::time::Instant::from_std(self.began + at));
+            let listens = *self.listening.borrow_and_update();
             let sent = tokio::select! {
+                Ok(()) = self.listening.changed() => Ok(()),
                 order = orders.recv() => match order {
                     Some(order) => self.socket.send(order).await,
                     None => self.socket.close(None).await,
                 },
-                message = self.socket.next() => match message {
+                message = self.socket.next(), if listens => match message {
                     Some(Ok(Message::Close(frame))) => break frame.map_or(1005, |frame| frame.code.into()),
                     Some(Ok(message)) => self.take(&message).await,
                     Some(Err(_)) | None => break 1006,

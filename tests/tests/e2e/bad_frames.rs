@@ -1,8 +1,14 @@
 //! Rubbish on the media socket.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jackfield_tests::carrier::Leg;
 use jackfield_tests::echo;
 
-use crate::world::{World, frames, speak_and_hear};
+use crate::world::{CALLER, NUMBER, World, audio_of, ended, frames, speak_and_hear};
+
+/// The largest message that a provider may send.
+const LARGEST: usize = 64 << 10;
 
 #[tokio::test]
 async fn frames_of_any_length_or_none_are_survived_and_counted() {
@@ -43,7 +49,7 @@ async fn frames_of_any_length_or_none_are_survived_and_counted() {
 #[tokio::test]
 async fn a_stream_that_names_another_call_carries_nothing_and_is_cut() {
     let world = World::with(|options| options.with_settings("[media]\nno_media_ms = 1000\n")).await;
-    let leg = jackfield_tests::carrier::Leg::inbound(crate::world::CALLER, crate::world::NUMBER);
+    let leg = Leg::inbound(CALLER, NUMBER);
     let verb = world.carrier.ring_through(&leg).await.unwrap();
     let mut stream = world.carrier.dial_stream(&leg, &verb.url).await.unwrap();
     stream.begin(&world.carrier.account.sid, "CAffffffffffffffffffffffffffffffff", &verb.parameters);
@@ -52,4 +58,36 @@ async fn a_stream_that_names_another_call_carries_nothing_and_is_cut() {
     }
     stream.until("the cut", |heard| heard.closed.is_some()).await.unwrap();
     assert_eq!(stream.heard().bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_message_of_64_kib_is_survived_and_a_longer_one_closes_its_socket_alone() {
+    let world = World::new().await;
+    let (_, mut other) = world.call_in().await;
+    let (leg, mut stream) = world.call_in().await;
+    speak_and_hear(&mut stream, &frames(5)).await;
+    // Frames of odd lengths are audio like any.
+    for length in [0, 1, 159, 161] {
+        stream.payload(&STANDARD.encode(vec![0x55; length]));
+    }
+    let sid = &stream.stream_sid;
+    let payload = STANDARD.encode(vec![0x55; 48_000]);
+    let mut text =
+        format!(r#"{{"event":"media","streamSid":"{sid}","media":{{"track":"inbound","payload":"{payload}"}}}}"#);
+    text.extend(std::iter::repeat_n(' ', LARGEST - text.len()));
+    // Six seconds at once are more than anybody may say.
+    stream.raw_text(&text);
+    let wanted = stream.heard().bytes() + 321 + 5 * 160;
+    stream.speak(&frames(5)).await;
+    let heard = stream.until("the call to go on", |heard| heard.bytes() >= wanted).await.unwrap();
+    assert!(heard.closed.is_none() && heard.bytes() < 48_000, "{heard:?}");
+    text.push(' ');
+    stream.raw_text(&text);
+    stream.until("the cut", |heard| heard.closed.is_some()).await.unwrap();
+    // As if the line had gone dead.
+    let call = world.call_when(&leg, "the end", ended).await;
+    assert_eq!(call["status"], "completed", "{call:#}");
+    let audio = audio_of(&call);
+    assert_eq!((&audio["dropped"], &audio["bad"]), (&1.into(), &1.into()), "{audio:#}");
+    speak_and_hear(&mut other, &frames(5)).await;
 }

@@ -6,6 +6,7 @@ mod bad_frames;
 mod bot_calls;
 mod clocks;
 mod database;
+mod deaf_callers;
 mod failover;
 mod fleet;
 mod grants;

@@ -102,6 +102,12 @@ pub(crate) fn ended(call: &Value) -> bool {
     !call["ended_at"].is_null()
 }
 
+/// What a call's history says of its audio, once it is over.
+pub(crate) fn audio_of(call: &Value) -> Value {
+    let events = call["events"].as_array().unwrap();
+    events.iter().find(|event| event["kind"] == "audio").unwrap()["data"].clone()
+}
+
 pub(crate) fn id(call: &Value) -> String {
     id_of(call).unwrap()
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jackfield_agents::{AgentAudio, AgentError, FromAgent, Link, ToAgent, TransferWish};
+use jackfield_egress::Shallow;
 use jackfield_media::{AgentMessage, EndReason, Format, Input, Output, Session, SessionConfig, Stats, WireCommand};
 use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
 use jackfield_plugins::{GuestError, Pin};
@@ -121,14 +122,13 @@ struct Running {
 impl Running {
     async fn begin(mut order: StreamOrder, desk: &Desk) -> Result<Box<Self>, StreamEnd> {
         let failed = |error: std::io::Error| StreamEnd::Provider(error.to_string());
-        order.socket.set_nodelay(true).map_err(failed)?;
-        let socket = TcpStream::from_std(order.socket).map_err(failed)?;
+        let socket = TcpStream::from_std(order.socket).and_then(Shallow::new).map_err(failed)?;
         let mut guest = order.pin.generation().media().map_err(plugin_failed)?;
         let setup = guest
             .open(&order.account, &order.call)
             .map_err(plugin_failed)?
             .map_err(|fault| StreamEnd::Plugin(format!("{fault:?}")))?;
-        let mut wire = Wire::new(socket, order.leftover, guest).await;
+        let mut wire = Wire::new(socket, order.leftover, guest, frame_ms(&setup)).await;
         let wire_in = wire::format_of(&setup.inbound).map_err(StreamEnd::Plugin)?;
         // A socket may be open long before somebody picks up: an agent is only brought to a call that has begun.
         let (first, bad) = match begun(&mut wire, order.knobs.start).await {
@@ -152,7 +152,6 @@ impl Running {
         session.ambient(ambient);
         session.elastic(!link.is_steady());
         session.listen(barge_in);
-        wire.unread = 0;
         let mut running = Box::new(Self {
             wire,
             wire_in,
@@ -365,7 +364,7 @@ impl Running {
     fn stats(&self) -> Stats {
         let mut stats = self.session.stats().clone();
         stats.bad += self.bad;
-        stats.dropped += self.wire.unread + self.link.lost() + self.tape.as_ref().map_or(0, |tape| tape.lost);
+        stats.dropped += self.wire.dropped() + self.link.lost() + self.tape.as_ref().map_or(0, |tape| tape.lost);
         stats
     }
 
@@ -423,6 +422,10 @@ async fn begun(wire: &mut Wire, patience: Duration) -> Result<(Vec<MediaEvent>, 
     tokio::time::timeout(patience, waiting).await.map_err(silent)?
 }
 
+fn frame_ms(setup: &StreamSetup) -> u32 {
+    setup.frame.clamp(10, 60)
+}
+
 fn session_config(
     setup: &StreamSetup,
     link: &Link,
@@ -439,7 +442,7 @@ fn session_config(
         wire_out,
         to_agent,
         from_agent,
-        frame_ms: setup.frame.clamp(10, 60),
+        frame_ms: frame_ms(setup),
         lead_ms: knobs.lead_ms.min(setup.lead),
         hold_ms,
         queue_ms: knobs.queue_ms,

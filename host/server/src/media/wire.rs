@@ -1,30 +1,31 @@
 //! The provider's side of a stream: its WebSocket and the guest that speaks its language.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
-use jackfield_media::{Codec, Format, WireCommand};
+use futures_util::{SinkExt, StreamExt};
+use jackfield_egress::Shallow;
+use jackfield_media::{Backlog, Codec, Format, WireCommand};
 use jackfield_plugins::types::{Codec as GuestCodec, MediaCommand, MediaEvent, MediaFormat, Message as GuestMessage};
 use jackfield_plugins::{GuestError, MediaGuest};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode};
-use tokio_tungstenite::tungstenite::{Message, protocol::Role};
+use tokio_tungstenite::tungstenite::{Error, Message, protocol::Role};
 
 /// One message may not be larger: a second of anything a provider sends is far below it.
 const MESSAGE: usize = 64 << 10;
-/// Bytes that may wait for a provider that does not read: about 200 ms of JSON frames.
-const WAITING: usize = 16 << 10;
 /// A provider that reads nothing for so long is gone.
 const DEAF: Duration = Duration::from_secs(10);
 
 /// A provider's media socket with its translator.
 pub(crate) struct Wire {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Shallow>,
     guest: MediaGuest,
+    /// Encoded already: plugins number no messages, so that one that is dropped leaves no gap in a count.
+    backlog: Backlog<Message>,
+    /// Since when the socket takes nothing, if something waits for it.
     blocked_since: Option<Instant>,
-    /// Outbound messages dropped because the provider did not read.
-    pub(crate) unread: u64,
 }
 
 /// What came in.
@@ -49,20 +50,27 @@ pub(crate) enum Broken {
 }
 
 impl Wire {
-    pub(crate) async fn new(socket: TcpStream, leftover: Vec<u8>, guest: MediaGuest) -> Self {
+    /// `frame_ms` is how long a frame of audio towards the provider lasts.
+    pub(crate) async fn new(socket: Shallow, leftover: Vec<u8>, guest: MediaGuest, frame_ms: u32) -> Self {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE))
             .max_frame_size(Some(MESSAGE))
             .read_buffer_size(4 << 10)
             .write_buffer_size(0)
-            .max_write_buffer_size(WAITING + MESSAGE);
+            // One message of ours, and the library's answers to pings.
+            .max_write_buffer_size(2 * MESSAGE);
         let socket = WebSocketStream::from_partially_read(socket, leftover, Role::Server, Some(config)).await;
-        Self { socket, guest, blocked_since: None, unread: 0 }
+        Self { socket, guest, backlog: Backlog::new(frame_ms), blocked_since: None }
     }
 
-    /// Waits for the next message. Cancel safe.
+    /// Waits for the next message, and hands over what waits for the socket meanwhile. Cancel safe.
     pub(crate) async fn hear(&mut self) -> Result<Heard, Broken> {
-        let message = match self.socket.next().await {
+        // A provider that hung up is to be heard saying so, and not to be found out by a write that fails.
+        let message = poll_fn(|context| match self.socket.poll_next_unpin(context) {
+            Poll::Ready(message) => Poll::Ready(Ok(message)),
+            Poll::Pending => self.flush(context).map_or_else(|broken| Poll::Ready(Err(broken)), |()| Poll::Pending),
+        });
+        let message = match message.await? {
             Some(Ok(Message::Text(text))) => GuestMessage::Text(text.as_str().to_owned()),
             Some(Ok(Message::Binary(bytes))) => GuestMessage::Binary(bytes.to_vec()),
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(Heard::Closed),
@@ -76,6 +84,10 @@ impl Wire {
 
     /// Says something to the provider, without ever waiting for it. False when the provider has no word for it.
     pub(crate) fn say(&mut self, command: WireCommand) -> Result<bool, Broken> {
+        let is_audio = matches!(command, WireCommand::Audio(_));
+        if command == WireCommand::Clear {
+            self.backlog.clear();
+        }
         let command = match command {
             WireCommand::Audio(payload) => MediaCommand::Audio(payload),
             WireCommand::Mark(name) => MediaCommand::Mark(name),
@@ -90,44 +102,72 @@ impl Wire {
             }
         };
         let told = !messages.is_empty();
-        messages.into_iter().try_for_each(|message| self.send(message)).map(|()| told)
+        messages.into_iter().try_for_each(|message| self.enqueue(is_audio, message))?;
+        // The socket's task is not woken by this: it looks again each time it hears.
+        self.flush(&mut Context::from_waker(Waker::noop())).map(|()| told)
     }
 
-    fn send(&mut self, message: GuestMessage) -> Result<(), Broken> {
+    fn enqueue(&mut self, is_audio: bool, message: GuestMessage) -> Result<(), Broken> {
         let message = match message {
             GuestMessage::Text(text) => Message::text(text),
             GuestMessage::Binary(bytes) => Message::binary(bytes),
         };
-        match self.socket.send(message).now_or_never() {
-            Some(Ok(())) => self.blocked_since = None,
-            Some(Err(error)) if self.blocked_since.is_none() => return Err(Broken::Gone(error.to_string())),
-            Some(Err(_)) | None => return self.unread(),
+        match is_audio {
+            true => self.backlog.audio(message),
+            false if !self.backlog.word(message) => return Err(deaf()),
+            false => {}
         }
         Ok(())
     }
 
-    /// Counts a message that could not be written, and gives up on a provider that has not read for long.
-    fn unread(&mut self) -> Result<(), Broken> {
-        self.unread += 1;
-        let since = *self.blocked_since.get_or_insert_with(Instant::now);
-        if since.elapsed() > DEAF {
-            return Err(Broken::Gone("the provider stopped reading".to_owned()));
+    /// Frames of audio that were dropped because the provider did not read.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.backlog.dropped()
+    }
+
+    /// Hands over what waits, as far as the socket takes it: a message at a time, so that the rest can still be dropped.
+    fn flush(&mut self, context: &mut Context<'_>) -> Result<(), Broken> {
+        loop {
+            match self.socket.poll_ready_unpin(context).map_err(gone)? {
+                Poll::Ready(()) => self.blocked_since = None,
+                Poll::Pending => return self.blocked(),
+            }
+            let Some(message) = self.backlog.pop() else { return Ok(()) };
+            self.socket.start_send_unpin(message).map_err(gone)?;
         }
-        Ok(())
+    }
+
+    /// Gives up on a provider that has not taken anything for long.
+    fn blocked(&mut self) -> Result<(), Broken> {
+        let since = *self.blocked_since.get_or_insert_with(Instant::now);
+        if since.elapsed() > DEAF { Err(deaf()) } else { Ok(()) }
     }
 
     /// Says goodbye and closes; a peer that does not answer is cut off after two seconds.
     pub(crate) async fn close(mut self, reason: &'static str) {
         if let Ok(Ok(messages)) = self.guest.encode(&MediaCommand::Stop) {
-            messages.into_iter().for_each(|message| drop(self.send(message)));
+            messages.into_iter().for_each(|message| drop(self.enqueue(false, message)));
         }
         let frame = CloseFrame { code: CloseCode::Normal, reason: reason.into() };
         let goodbye = async {
-            self.socket.close(Some(frame)).await.ok();
+            while let Some(message) = self.backlog.pop() {
+                self.socket.send(message).await?;
+            }
+            self.socket.close(Some(frame)).await?;
             while let Some(Ok(_)) = self.socket.next().await {}
+            Ok::<(), Error>(())
         };
-        tokio::time::timeout(Duration::from_secs(2), goodbye).await.ok();
+        // Whatever comes of it, the call is over.
+        drop(tokio::time::timeout(Duration::from_secs(2), goodbye).await);
     }
+}
+
+fn gone(error: Error) -> Broken {
+    Broken::Gone(error.to_string())
+}
+
+fn deaf() -> Broken {
+    Broken::Gone("the provider stopped reading".to_owned())
 }
 
 /// A format of the contract as the audio loop knows it.
