@@ -37,15 +37,16 @@ pub(crate) async fn upload(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Answer {
-    let plan = Wanted::parse(query.as_deref().unwrap_or_default())?.plan()?;
     let kind = content_type(request.headers());
+    // Read first, whatever is to be said: with an answer in mid-upload goes the connection, and the answer may be lost with it.
+    let most = app.plugins.limits().upload;
+    let body = read_within(request.into_body(), most, app.settings.limits.whole_upload()).await;
+    let bytes = body.map_err(|refusal| refused(refusal, most))?.to_vec();
     if !matches!(kind.as_str(), "application/wasm" | "application/octet-stream") {
         let detail = "send the component's bytes as application/wasm";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }
-    let most = app.plugins.limits().upload;
-    let body = read_within(request.into_body(), most, app.settings.limits.whole_upload()).await;
-    let bytes = body.map_err(|refusal| refused(refusal, most))?.to_vec();
+    let plan = Wanted::parse(query.as_deref().unwrap_or_default())?.plan()?;
     // A task of its own: what is recorded is also promoted, even if the sender breaks off in between.
     let rollout = app.rollout.clone();
     let origin = Origin { source: "api", who: caller.organization };
