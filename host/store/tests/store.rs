@@ -101,6 +101,7 @@ on_both! {
     old_calls_are_forgotten_with_their_histories
     secrets_are_sealed_anew_while_others_read
     tables_go_down_and_up_again
+    a_schema_that_a_newer_host_made_is_served_as_before
 }
 
 fn configuration(name: &str) -> Configuration {
@@ -595,4 +596,48 @@ async fn tables_go_down_and_up_again(place: Place) {
     drop(store);
     migrations.undo(&pool, 0).await.unwrap();
     migrations.run(&pool).await.unwrap();
+}
+
+/// As a newer host makes them while this one runs, and finds them at the next start.
+async fn a_schema_that_a_newer_host_made_is_served_as_before(place: Place) {
+    let running = place.open().await;
+    let main = configuration("main");
+    running.create_configuration(&main).await.unwrap();
+    running.create_call(call(Some("CA1"), 5)).await.unwrap();
+    assert_eq!(running.get_configuration(DEFAULT_ORGANIZATION, &main.id).await.unwrap(), main);
+    let newer = migrations_and(
+        "ALTER TABLE calls ADD COLUMN later TEXT;
+         ALTER TABLE configurations ADD COLUMN later BIGINT NOT NULL DEFAULT 0;
+         CREATE TABLE later (id TEXT PRIMARY KEY);",
+    );
+    let migrations = sqlx::migrate::Migrator::new(newer.path()).await.unwrap();
+    let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
+    migrations.run(&pool).await.unwrap();
+    let started = place.open().await;
+    for (store, provider_id) in [(&running, "CA2"), (&started, "CA3")] {
+        let name = configuration(provider_id);
+        store.create_configuration(&name).await.unwrap();
+        assert_eq!(store.get_configuration(DEFAULT_ORGANIZATION, &main.id).await.unwrap(), main);
+        store.create_call(call(Some(provider_id), 6)).await.unwrap();
+        for known in ["CA1", provider_id] {
+            assert!(store.call_by_provider_id("cfg_1", known).await.unwrap().is_some(), "{known}");
+        }
+    }
+    assert_eq!(running.list_configurations(DEFAULT_ORGANIZATION, 10, None).await.unwrap().items.len(), 3);
+    // And back, as when the newer host was no good.
+    migrations.undo(&pool, 7).await.unwrap();
+    let again = place.open().await;
+    assert!(again.call_by_provider_id("cfg_1", "CA3").await.unwrap().is_some());
+}
+
+/// The migrations there are, and one after them.
+fn migrations_and(later: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for file in std::fs::read_dir("../../migrations").unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    std::fs::write(folder.path().join("9000_later.up.sql"), later).unwrap();
+    let undone = "ALTER TABLE calls DROP COLUMN later; ALTER TABLE configurations DROP COLUMN later; DROP TABLE later;";
+    std::fs::write(folder.path().join("9000_later.down.sql"), undone).unwrap();
+    folder
 }

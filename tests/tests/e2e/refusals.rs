@@ -1,6 +1,9 @@
 //! What strangers send.
 
+use std::time::Duration;
+
 use jackfield_tests::carrier::{Account, Carrier, Leg, Signature, UpgradeRefused, Verb, Webhook, document};
+use serde_json::json;
 
 use crate::world::{CALLER, NUMBER, World};
 
@@ -116,11 +119,30 @@ async fn a_media_token_that_is_too_old_is_refused() {
     let world = World::with(|options| options.with_settings("[limits]\nmedia_token_seconds = 1\n")).await;
     let leg = Leg::inbound(CALLER, NUMBER);
     let verb = world.carrier.ring_through(&leg).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     refused(&world, &leg, &verb.url).await;
 }
 
 async fn refused(world: &World, leg: &Leg, url: &str) {
     let error = world.carrier.dial_stream(leg, url).await.unwrap_err();
     assert!(error.downcast_ref::<UpgradeRefused>().is_some_and(|refused| refused.0 / 100 == 4), "{error:#}");
+}
+
+#[tokio::test]
+async fn a_replaced_secret_proves_webhooks_for_as_long_as_was_said_and_the_new_one_at_once() {
+    let world = World::new().await;
+    let old = world.carrier.clone();
+    let account = Account { token: "0123456789abcdef0123456789abcdef".to_owned(), ..old.account.clone() };
+    let new = Carrier::new(world.host.gateway(), account).unwrap();
+    let ring = async |carrier: &Carrier| {
+        carrier.post(&carrier.inbound_webhook(&Leg::inbound(CALLER, NUMBER))).await.unwrap().status
+    };
+    assert_eq!([ring(&old).await, ring(&new).await], [200, 403]);
+    let fields = json!({ "account_sid": new.account.sid, "auth_token": new.account.token });
+    let form = json!({ "name": "main", "provider": "twilio", "fields": fields, "overlap_seconds": 3 });
+    let path = format!("telephony/configurations/{}", world.configuration);
+    world.api.put(&path, &form).await.unwrap().expect(200).unwrap();
+    assert_eq!([ring(&old).await, ring(&new).await], [200, 200]);
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert_eq!([ring(&old).await, ring(&new).await], [403, 200]);
 }
