@@ -22,6 +22,8 @@ pub enum Manner {
     Welcoming,
     /// 401.
     Refusing,
+    /// 404, as while it loads its modules.
+    Loading,
     /// Takes the connection and never says a word, not even to a ping.
     Silent,
 }
@@ -131,6 +133,10 @@ async fn serve(mut socket: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
     };
     if manner == Manner::Refusing || header("authorization")? != format!("Basic {user}") {
         socket.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await.ok()?;
+        return None;
+    }
+    if manner == Manner::Loading {
+        socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.ok()?;
         return None;
     }
     let accept = derive_accept_key(key.as_bytes());

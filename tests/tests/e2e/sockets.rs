@@ -120,6 +120,21 @@ async fn a_socket_that_is_lost_comes_back_and_one_that_is_refused_is_not_hurried
 }
 
 #[tokio::test]
+async fn a_service_that_is_not_there_yet_is_asked_again_soon() {
+    let ari = Ari::start("gw", PASSWORD).await.unwrap();
+    let (_host, api) = host(&[]).await;
+    let id = configure(&api, "main", &ari).await;
+    open(&api, &id).await;
+    ari.set(Manner::Loading);
+    ari.hang_up();
+    until("its absence to be told", async || standing(&api, &id).await["state"] == "refused").await;
+    let told = standing(&api, &id).await;
+    assert!(told["reason"].as_str().unwrap().contains("no event socket at that address"), "{told}");
+    ari.set(Manner::Welcoming);
+    open(&api, &id).await;
+}
+
+#[tokio::test]
 async fn a_socket_that_does_not_answer_pings_is_given_up() {
     let ari = Ari::start("gw", PASSWORD).await.unwrap();
     ari.set(Manner::Silent);

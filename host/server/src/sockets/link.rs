@@ -40,6 +40,8 @@ enum End {
     Failed(String),
     /// Another attempt would hear the same, until somebody changes something.
     Refused(String),
+    /// Nothing is at that address. A wrong path says so for ever, and a service that has just been started for a moment.
+    Absent(String),
 }
 
 impl Link {
@@ -78,9 +80,9 @@ impl Link {
         let (way, configuration) = (self.app.calls.way_out(), Arc::clone(&self.configuration));
         let outbound = AccountOutbound::new(way, configuration, generation.describe());
         outbound.dial(endpoint, MESSAGE).await.map_err(|error| match error {
-            EgressError::Denied(_) => End::Refused(error.to_string()),
+            EgressError::Denied(_) | EgressError::NotGranted(_) => End::Refused(error.to_string()),
             EgressError::Refused(401 | 403) => End::Refused(format!("{error}: the provider refuses the credentials")),
-            EgressError::Refused(404) => End::Refused(format!("{error}: there is no event socket at that address")),
+            EgressError::Refused(404) => End::Absent(format!("{error}: there is no event socket at that address")),
             error => End::Failed(error.to_string()),
         })
     }

@@ -19,7 +19,7 @@ pub(crate) enum State {
     Open,
     /// It failed, and is tried again soon.
     Waiting,
-    /// It was refused, and is tried again much later, or when the configuration changes.
+    /// It was refused, and is tried again later, or when the configuration changes.
     Refused,
 }
 
