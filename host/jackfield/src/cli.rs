@@ -44,8 +44,10 @@ pub(crate) enum Command {
     /// Compile a component from standard input to standard output: the host starts itself so.
     #[command(hide = true)]
     CompilePlugin {
-        /// Whether instructions are counted.
+        /// `counted` where instructions are to be counted.
         how: String,
+        /// `behind` where calls come first.
+        rank: String,
     },
     /// Print the version.
     Version,

@@ -92,6 +92,7 @@ async fn serve(settings: &Settings, reload: Reload, guests: Handle, dropped: Dro
         parts.rollout.end_interrupted().await.map_err(|error| error.to_string())?;
     }
     parts.rollout.restore(STOCK).await.map_err(|error| error.to_string())?;
+    parts.plugins.started();
     let recovered = parts.calls.recover().await.map_err(|error| error.to_string())?;
     tokio::spawn(jackfield_server::watch(parts.rollout.clone(), settings.plugin_dir.clone()));
     warn(settings, &parts, recovered);
@@ -183,7 +184,7 @@ fn plugins(settings: &Settings, keyring: &jackfield_store::Keyring) -> Result<Pl
         if program.exists() { program } else { std::env::current_exe().map_err(|error| error.to_string())? };
     let signers = settings.signers().map_err(|error| error.to_string())?;
     let host = host.granting(settings.grants()).trusting(signers).stocked(STOCK);
-    Ok(host.compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()])))
+    Ok(host.compiled_by(CompilerProcess::new(program, vec!["compile-plugin".to_owned()]).starting()))
 }
 
 fn warn(settings: &Settings, parts: &Parts, recovered: usize) {

@@ -4,6 +4,8 @@
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
@@ -12,12 +14,12 @@ use tokio::process::Command;
 
 use crate::engine;
 
-/// Compiling longer than this is an attack or an accident.
-const WALL: Duration = Duration::from_secs(10);
-/// CPU seconds of a child, and bytes of its address space. The compiler wants some hundred megabytes for the largest of
-/// plugins.
+/// CPU seconds of a child, and bytes of its address space: what wants more is an attack or an accident. The compiler wants some
+/// hundred megabytes for the largest of plugins.
 const CPU: u64 = 10;
 const MEMORY: u64 = 2 << 30;
+/// How long somebody waits for a machine that has no time for it.
+const WALL: Duration = Duration::from_mins(2);
 /// Code that is larger is nobody's plugin.
 const LARGEST: u64 = 128 << 20;
 
@@ -26,18 +28,33 @@ const LARGEST: u64 = 128 << 20;
 pub struct CompilerProcess {
     program: PathBuf,
     arguments: Vec<String>,
+    /// Whether calls may be up, which come first.
+    behind: Arc<AtomicBool>,
 }
 
 impl CompilerProcess {
     /// A program that calls [`compile_as_child`] when it is started with these arguments.
     pub fn new(program: PathBuf, arguments: Vec<String>) -> Self {
-        Self { program, arguments }
+        Self { program, arguments, behind: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Compiling has its full share of the cores for as long as the host starts. Otherwise it takes what time others leave.
+    #[must_use]
+    pub fn starting(self) -> Self {
+        self.behind.store(false, Ordering::Relaxed);
+        self
+    }
+
+    pub(crate) fn step_back(&self) {
+        self.behind.store(true, Ordering::Relaxed);
     }
 
     /// Machine code for these bytes. `counted` says whether instructions are to be counted.
     pub(crate) async fn compile(&self, bytes: Vec<u8>, counted: bool) -> Result<Vec<u8>, String> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg(if counted { "counted" } else { "plain" });
+        let behind = self.behind.load(Ordering::Relaxed);
+        command.args(&self.arguments);
+        command.arg(if counted { "counted" } else { "plain" }).arg(if behind { "behind" } else { "first" });
         command.env_clear().current_dir("/").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("the compiler could not be started: {error}"))?;
@@ -47,7 +64,7 @@ impl CompilerProcess {
             input.write_all(&bytes).await.ok();
         };
         let work = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let output = tokio::time::timeout(WALL, work).await.map_err(|_| too_long())?;
+        let output = tokio::time::timeout(WALL, work).await.map_err(|_| starved())?;
         let output = output.map_err(|error| format!("the compiler was lost: {error}"))?;
         if output.status.success() && !output.stdout.is_empty() {
             return Ok(output.stdout);
@@ -68,30 +85,35 @@ impl CompilerProcess {
 pub(crate) async fn in_process(bytes: Vec<u8>, counted: bool) -> Result<Vec<u8>, String> {
     let work =
         tokio::task::spawn_blocking(move || stepping_back(|| engine::compiling(counted)?.precompile_component(&bytes)));
-    let code = tokio::time::timeout(WALL, work).await.map_err(|_| too_long())?;
+    let code = tokio::time::timeout(WALL, work).await.map_err(|_| starved())?;
     let code = code.map_err(|error| format!("the compiler failed: {error}"))?;
     code.map_err(|error| format!("the component does not compile: {error:#}"))
 }
 
-fn too_long() -> String {
-    format!("compiling took longer than {} s. Make the component smaller.", WALL.as_secs())
+fn starved() -> String {
+    let (cpu, wall) = (CPU, WALL.as_secs());
+    format!(
+        "compiling did not get the {cpu} s of CPU time that it may take within {wall} s. Try again when the machine has time."
+    )
 }
 
 /// What the child does: reads a component from standard input, writes its code to standard output, and ends with the code
-/// that the process is to end with. Its memory and its time are bounded before it reads a byte.
-pub fn compile_as_child(counted: bool) -> u8 {
+/// that the process is to end with. Its memory and its time are bounded before it reads a byte. `how` is `counted` where
+/// instructions are to be counted, and `rank` is `behind` where calls are served meanwhile.
+pub fn compile_as_child(how: &str, rank: &str) -> u8 {
     let bound = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
     let bounded = bound(Resource::As, MEMORY)
         .and_then(|()| bound(Resource::Cpu, CPU))
         .and_then(|()| bound(Resource::Core, 0))
         .and_then(|()| bound(Resource::Fsize, 0))
         .and_then(|()| bound(Resource::Nofile, 16));
-    // Whatever serves comes first.
-    nice(19).ok();
+    if rank == "behind" {
+        nice(19).ok();
+    }
     let outcome = bounded.map_err(|error| format!("its bounds could not be set: {error}")).and_then(|()| {
         let mut bytes = Vec::new();
         std::io::stdin().take(LARGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        let code = engine::compiling(counted).and_then(|engine| engine.precompile_component(&bytes));
+        let code = engine::compiling(how == "counted").and_then(|engine| engine.precompile_component(&bytes));
         let code = code.map_err(|error| format!("{error:#}").replace('\n', " "))?;
         std::io::stdout().write_all(&code).map_err(|error| error.to_string())
     });
@@ -117,4 +139,25 @@ pub(crate) fn stepping_back<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         heavy.join()
     });
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that tells what it was asked, instead of compiling.
+    fn parrot() -> CompilerProcess {
+        let script = "cat > /dev/null; echo $0 $1";
+        CompilerProcess::new("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()])
+    }
+
+    #[tokio::test]
+    async fn compiling_comes_behind_all_else_but_while_the_host_starts() {
+        let compiler = parrot();
+        assert_eq!(compiler.compile(vec![], true).await, Ok(b"counted behind\n".to_vec()));
+        let compiler = compiler.starting();
+        assert_eq!(compiler.compile(vec![], false).await, Ok(b"plain first\n".to_vec()));
+        compiler.clone().step_back();
+        assert_eq!(compiler.compile(vec![], false).await, Ok(b"plain behind\n".to_vec()));
+    }
 }

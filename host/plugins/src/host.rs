@@ -141,6 +141,13 @@ impl PluginHost {
         self
     }
 
+    /// The host has started: calls come before what is compiled from here on.
+    pub fn started(&self) {
+        if let Some(compiler) = self.0.compiler.get() {
+            compiler.step_back();
+        }
+    }
+
     /// Plugins may have no more than this from now on. Without it each may have what it describes.
     #[must_use]
     pub fn granting(self, grants: Grants) -> Self {

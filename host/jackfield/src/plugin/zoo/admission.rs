@@ -10,13 +10,15 @@ const MUTANTS: usize = 300;
 pub(super) fn rows(house: &House) -> Vec<Row> {
     let mut rows: Vec<Row> = damaged().into_iter().map(|animal| refused(house, animal)).collect();
     rows.extend(plugins().into_iter().map(|animal| refused(house, animal)));
-    rows.push(row("a function that is hard to compile".to_owned(), "compiled in a child within 10 s, or not", || {
-        match let_in(house, built(&Hostile::harmless(NAME).bomb())) {
+    rows.push(row(
+        "a function that is hard to compile".to_owned(),
+        "compiled in a child within 10 s of CPU time, or not",
+        || match let_in(house, built(&Hostile::harmless(NAME).bomb())) {
             Ok(()) => Ok("it compiled".to_owned()),
             Err(("compile", why)) => Ok(why),
             Err((stage, why)) => Err(format!("{stage}: {why}")),
-        }
-    }));
+        },
+    ));
     rows.push(row(format!("{MUTANTS} files with bytes changed"), "refused, or harmless", || mutants(house)));
     rows
 }
