@@ -75,15 +75,16 @@ impl<'a> Ari<'a> {
         done_already(self.rest.change("POST", &url, None))
     }
 
-    /// Brings caller and audio together, answering the caller if it still rings.
+    /// Brings caller and audio together, and then answers the caller if it still rings: nothing that is said after that is lost.
     fn join(&self, channel: &str) -> Result<(), Fault> {
         let (bridge, external) = (names::bridge(channel), names::external(channel));
         done_already(self.rest.change("POST", &format!("{}?type=mixing", self.bridge(&bridge)), None))?;
-        if !names::is_outbound(channel) {
-            self.rest.change("POST", &format!("{}/answer", self.channel(channel)), None)?;
-        }
         let both = component(&format!("{channel},{external}"));
-        self.rest.change("POST", &format!("{}/addChannel?channel={both}", self.bridge(&bridge)), None).map(|_| ())
+        self.rest.change("POST", &format!("{}/addChannel?channel={both}", self.bridge(&bridge)), None)?;
+        if names::is_outbound(channel) {
+            return Ok(());
+        }
+        self.rest.change("POST", &format!("{}/answer", self.channel(channel)), None).map(|_| ())
     }
 
     /// The destination takes the place of the call's audio.
