@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::event::{BRIDGE, CLEAN_UP, MEDIA_ENDED, OPENED};
 use crate::{Asterisk, config, names};
 
-/// Left-overs that one run removes: the host allows an order only so many requests.
+/// Requests with which one run removes left-overs: the host allows an order only so many.
 const AT_ONCE: usize = 24;
 
 struct Ari<'a> {
@@ -106,26 +106,30 @@ impl<'a> Ari<'a> {
     }
 
     /// Removes what a restart of the host, or a broken socket, has left behind: audio and bridges without a caller, and
-    /// callers who were answered and have no audio.
+    /// callers who were answered and have no audio. Calls go on meanwhile, and may be between two of their steps.
     fn tidy(&self) -> Result<(), Fault> {
         let channels = self.rest.get(&format!("{}/channels", self.base))?;
         let bridges = self.rest.get(&format!("{}/bridges", self.base))?;
         let known: Vec<&str> = list(&channels).iter().filter_map(|channel| text(&channel["id"])).collect();
-        let stray_bridge = |bridge: &&str| names::bridged_by(bridge).is_some_and(|caller| !known.contains(&caller));
         let rooms = list(&bridges);
-        let bridges = rooms.iter().filter_map(|bridge| text(&bridge["id"])).filter(stray_bridge);
+        let named = rooms.iter().filter_map(|bridge| text(&bridge["id"]));
+        let made_for = named.filter_map(|bridge| Some((bridge, names::bridged_by(bridge)?)));
+        let bridges = made_for.filter(|(_, caller)| !known.contains(caller));
         let talks =
             |channel: &&Value| text(&channel["id"]).is_some_and(|id| rooms.iter().any(|bridge| talk(bridge, id)));
         let stray = list(&channels).iter().filter(|channel| self.is_stray(channel, &known));
         let channels = stray.filter(|channel| !talks(channel));
         let mut left = AT_ONCE;
-        let mut spend = || left.checked_sub(1).map(|less| left = less).ok_or(Fault::RetryLater(1));
-        for bridge in bridges {
-            spend()?;
-            self.rest.end("DELETE", &self.bridge(bridge), None)?;
+        let mut spend = |requests| left.checked_sub(requests).map(|less| left = less).ok_or(Fault::RetryLater(1));
+        for (bridge, caller) in bridges {
+            spend(2)?;
+            // The caller may have come after the channels were asked for.
+            if self.rest.get(&self.channel(caller)).is_err_and(|fault| fault == Fault::NotFound) {
+                self.rest.end("DELETE", &self.bridge(bridge), None)?;
+            }
         }
         for id in channels.filter_map(|channel| text(&channel["id"])) {
-            spend()?;
+            spend(1)?;
             self.remove(id, "failure")?;
         }
         Ok(())
@@ -138,7 +142,8 @@ impl<'a> Ari<'a> {
         }
         let application = text(&channel["dialplan"]["app_data"]).unwrap_or_default().split(',').next();
         let ours = channel["dialplan"]["app_name"] == "Stasis" && application == Some(self.application);
-        ours && channel["state"] == "Up" && !known.contains(&names::external(id).as_str())
+        // A call out is the host's own, which waits for its audio only so long.
+        ours && !names::is_outbound(id) && channel["state"] == "Up" && !known.contains(&names::external(id).as_str())
     }
 }
 
