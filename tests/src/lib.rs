@@ -21,6 +21,7 @@ pub mod object_store;
 pub mod place;
 pub mod proxy;
 pub mod python_peer;
+pub mod python_plugin;
 mod redis_process;
 pub mod redis_tls;
 pub mod sentinel;

@@ -17,6 +17,12 @@ fn every_task_that_the_readme_names_is_in_the_help() {
 }
 
 #[test]
+fn the_plugin_in_python_is_made_as_the_readme_says() {
+    let told = format!("componentize-py {} --python-path tests/python ", jackfield_tests::python_plugin::ARGUMENTS);
+    assert!(read("README.md").contains(&told), "{told}");
+}
+
+#[test]
 fn every_path_that_the_readme_names_is_in_the_api() {
     let described: Value = serde_json::from_str(&read("host/server/src/api/openapi.json")).unwrap();
     let known: Vec<&String> = described["paths"].as_object().unwrap().keys().collect();

@@ -44,6 +44,8 @@ pub(crate) enum Command {
     /// Compile a component from standard input to standard output: the host starts itself so.
     #[command(hide = true)]
     CompilePlugin {
+        /// CPU time that it may take.
+        seconds: u64,
         /// `counted` where instructions are to be counted.
         how: String,
         /// `behind` where calls come first.

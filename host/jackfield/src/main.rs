@@ -24,7 +24,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(Command::CompilePlugin { how, rank }) => return jackfield_plugins::compile_as_child(&how, &rank).into(),
+        Ok(Command::CompilePlugin { seconds, how, rank }) => {
+            return jackfield_plugins::compile_as_child(seconds, &how, &rank).into();
+        }
         Ok(Command::Serve { config }) => serve::run(config.as_deref()),
         Ok(Command::Keys { config, command }) => keys::run(&command, config.as_deref()),
         Ok(Command::Plugin { command }) => plugin::run(&command),

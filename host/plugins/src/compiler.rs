@@ -14,12 +14,14 @@ use tokio::process::Command;
 
 use crate::engine;
 
-/// CPU seconds of a child, and bytes of its address space: what wants more is an attack or an accident. The compiler wants some
-/// hundred megabytes for the largest of plugins.
+/// CPU seconds of a child, whatever it compiles, and beside them for each megabyte: what wants more is an attack or an accident. A
+/// plugin in Rust takes one; Python's interpreter, 20 MB, takes nine.
 const CPU: u64 = 10;
+const CPU_OF_A_MEGABYTE: u64 = 2;
+/// Bytes of its address space. The compiler wants some hundred megabytes for the largest of plugins.
 const MEMORY: u64 = 2 << 30;
-/// How long somebody waits for a machine that has no time for it.
-const WALL: Duration = Duration::from_mins(2);
+/// How much longer than its CPU time somebody waits for a machine that has no time for it.
+const PATIENCE: u64 = 12;
 /// Code that is larger is nobody's plugin.
 const LARGEST: u64 = 128 << 20;
 
@@ -53,7 +55,8 @@ impl CompilerProcess {
     pub(crate) async fn compile(&self, bytes: Vec<u8>, counted: bool) -> Result<Vec<u8>, String> {
         let mut command = Command::new(&self.program);
         let behind = self.behind.load(Ordering::Relaxed);
-        command.args(&self.arguments);
+        let seconds = cpu_seconds(bytes.len());
+        command.args(&self.arguments).arg(seconds.to_string());
         command.arg(if counted { "counted" } else { "plain" }).arg(if behind { "behind" } else { "first" });
         command.env_clear().current_dir("/").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -64,7 +67,7 @@ impl CompilerProcess {
             input.write_all(&bytes).await.ok();
         };
         let work = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let output = tokio::time::timeout(WALL, work).await.map_err(|_| starved())?;
+        let output = within(seconds, work).await?;
         let output = output.map_err(|error| format!("the compiler was lost: {error}"))?;
         if output.status.success() && !output.stdout.is_empty() {
             return Ok(output.stdout);
@@ -83,27 +86,34 @@ impl CompilerProcess {
 
 /// In this process: for tools, and tests that have no program.
 pub(crate) async fn in_process(bytes: Vec<u8>, counted: bool) -> Result<Vec<u8>, String> {
+    let seconds = cpu_seconds(bytes.len());
     let work =
         tokio::task::spawn_blocking(move || stepping_back(|| engine::compiling(counted)?.precompile_component(&bytes)));
-    let code = tokio::time::timeout(WALL, work).await.map_err(|_| starved())?;
+    let code = within(seconds, work).await?;
     let code = code.map_err(|error| format!("the compiler failed: {error}"))?;
     code.map_err(|error| format!("the component does not compile: {error:#}"))
 }
 
-fn starved() -> String {
-    let (cpu, wall) = (CPU, WALL.as_secs());
-    format!(
-        "compiling did not get the {cpu} s of CPU time that it may take within {wall} s. Try again when the machine has time."
-    )
+/// What compiling so many bytes may take.
+fn cpu_seconds(bytes: usize) -> u64 {
+    CPU + CPU_OF_A_MEGABYTE * (bytes as u64 >> 20)
+}
+
+/// Waits for work that may take so much CPU time.
+async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> Result<T, String> {
+    let wall = PATIENCE * seconds;
+    tokio::time::timeout(Duration::from_secs(wall), work).await.map_err(|_| {
+        format!("compiling did not get the {seconds} s of CPU time that it may take within {wall} s. Try again when the machine has time.")
+    })
 }
 
 /// What the child does: reads a component from standard input, writes its code to standard output, and ends with the code
-/// that the process is to end with. Its memory and its time are bounded before it reads a byte. `how` is `counted` where
+/// that the process is to end with. Its memory and its time, in seconds, are bounded before it reads a byte. `how` is `counted` where
 /// instructions are to be counted, and `rank` is `behind` where calls are served meanwhile.
-pub fn compile_as_child(how: &str, rank: &str) -> u8 {
+pub fn compile_as_child(seconds: u64, how: &str, rank: &str) -> u8 {
     let bound = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
     let bounded = bound(Resource::As, MEMORY)
-        .and_then(|()| bound(Resource::Cpu, CPU))
+        .and_then(|()| bound(Resource::Cpu, seconds))
         .and_then(|()| bound(Resource::Core, 0))
         .and_then(|()| bound(Resource::Fsize, 0))
         .and_then(|()| bound(Resource::Nofile, 16));
@@ -147,17 +157,22 @@ mod tests {
 
     /// One that tells what it was asked, instead of compiling.
     fn parrot() -> CompilerProcess {
-        let script = "cat > /dev/null; echo $0 $1";
+        let script = "cat > /dev/null; echo $0 $1 $2";
         CompilerProcess::new("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()])
     }
 
     #[tokio::test]
     async fn compiling_comes_behind_all_else_but_while_the_host_starts() {
         let compiler = parrot();
-        assert_eq!(compiler.compile(vec![], true).await, Ok(b"counted behind\n".to_vec()));
+        assert_eq!(compiler.compile(vec![], true).await, Ok(b"10 counted behind\n".to_vec()));
         let compiler = compiler.starting();
-        assert_eq!(compiler.compile(vec![], false).await, Ok(b"plain first\n".to_vec()));
+        assert_eq!(compiler.compile(vec![], false).await, Ok(b"10 plain first\n".to_vec()));
         compiler.clone().step_back();
-        assert_eq!(compiler.compile(vec![], false).await, Ok(b"plain behind\n".to_vec()));
+        assert_eq!(compiler.compile(vec![], false).await, Ok(b"10 plain behind\n".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn what_is_large_may_take_longer() {
+        assert_eq!(parrot().compile(vec![0; 21 << 20], false).await, Ok(b"52 plain behind\n".to_vec()));
     }
 }

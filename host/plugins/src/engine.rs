@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::limits::{GuestLimits, TICK};
+use crate::limits::{GuestLimits, INSTANCES, TABLE_ELEMENTS, TABLES, TICK};
 
 /// How instances get their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,14 +67,15 @@ fn pool(limits: &GuestLimits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     let instances = limits.instances;
     pool.total_component_instances(instances);
-    // A component is its own module plus up to two of wit-component's that tie imports to its memory.
-    pool.total_core_instances(instances.saturating_mul(3));
-    pool.max_core_instances_per_component(4);
+    // A component of ours is its own module plus up to two of wit-component's that tie imports to its memory; one whose language
+    // brings an interpreter is made of dozens that share a memory and a table of thousands of functions. Counts cost nothing.
+    pool.total_core_instances(instances.saturating_mul(8));
+    pool.max_core_instances_per_component(INSTANCES);
     pool.total_memories(instances);
     pool.max_memories_per_component(1);
     pool.total_tables(instances.saturating_mul(2));
-    pool.max_tables_per_component(4);
-    pool.table_elements(4_096);
+    pool.max_tables_per_component(TABLES);
+    pool.table_elements(TABLE_ELEMENTS);
     pool.max_memory_size(limits.memory);
     // Only `calls` exports run on fibers.
     pool.total_stacks(instances.min(512));

@@ -51,7 +51,7 @@ impl Default for GuestLimits {
             wall: Duration::from_secs(1),
             calls_wall: Duration::from_secs(15),
             result: 256 << 10,
-            upload: 16 << 20,
+            upload: 32 << 20,
             instances: 2_500,
             generations: 8,
             requests: 32,
@@ -61,6 +61,12 @@ impl Default for GuestLimits {
         }
     }
 }
+
+/// What a component may be made of: its core modules, their tables, and the functions in each. Python's has 38 modules and
+/// 6,000 functions.
+pub(crate) const INSTANCES: u32 = 64;
+pub(crate) const TABLES: u32 = 16;
+pub(crate) const TABLE_ELEMENTS: usize = 8_192;
 
 /// How often the epoch moves. Deadlines are counted in it.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -109,9 +115,9 @@ impl GuestState {
         let limits_of_store = StoreLimitsBuilder::new()
             .memory_size(limits.memory)
             .memories(1)
-            .tables(4)
-            .instances(8)
-            .table_elements(4_096)
+            .tables(TABLES as usize)
+            .instances(INSTANCES as usize)
+            .table_elements(TABLE_ELEMENTS)
             .build();
         let store = Bound { limits: limits_of_store, memory: 0 };
         Self {

@@ -10,7 +10,7 @@ use crate::services::{self, For, Services};
 use crate::{EVERYTHING, asterisk, build, fuzz, plugins, root, run, target, tools, wasm_target};
 
 /// The vendors' own libraries: oracles for signatures, markup and agent protocols that share no code with us.
-const ORACLES: [&str; 11] = [
+const ORACLES: [&str; 12] = [
     "twilio==9.13.0",
     "plivo==4.63.0",
     "vonage-jwt==1.1.5",
@@ -24,6 +24,8 @@ const ORACLES: [&str; 11] = [
     "httptools==0.9.0",
     "python-multipart==0.0.34",
     "uvloop==0.23.0",
+    // Makes a component of a plugin in Python.
+    "componentize-py==0.25.1",
 ];
 const DENY: &str = "0.20.2";
 
@@ -99,7 +101,7 @@ fn oracles() -> Result<PathBuf> {
     let venv = target().join("venv");
     let python = venv.join("bin/python");
     // Asked for by name: importing them all takes seconds.
-    let names = "twilio plivo vonage_jwt telnyx nacl pipecat openai fastapi uvicorn httptools python_multipart uvloop";
+    let names = "twilio plivo vonage_jwt telnyx nacl pipecat openai fastapi uvicorn httptools python_multipart uvloop componentize_py";
     let ask = format!("import importlib.util as u; assert all(u.find_spec(name) for name in '{names}'.split())");
     if run::quietly(Command::new(&python).args(["-c", &ask])).is_ok() {
         return Ok(python);

@@ -16,6 +16,7 @@ mod inbound;
 mod lifetime;
 mod outbound;
 mod providers;
+mod python;
 mod recordings;
 mod redis_slow;
 mod refusals;
