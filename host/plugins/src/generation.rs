@@ -356,12 +356,12 @@ impl Generation {
         self.turns.free()
     }
 
-    /// Waits for a guest's turn to look at a new webhook.
+    /// Waits for a guest's turn to look at a new webhook. What comes on account of one waits for what else does, and not for others.
     ///
     /// # Errors
     /// When too many wait already.
-    pub async fn turn(&self) -> Result<Turn, GuestError> {
-        self.turns.take().await
+    pub async fn turn(&self, whose: &str) -> Result<Turn, GuestError> {
+        self.turns.take(whose).await
     }
 
     /// A guest of it used up its time: one fewer may run at once, for a while.
@@ -370,8 +370,8 @@ impl Generation {
     }
 
     /// Waits for a guest's turn to go on with a webhook that it has begun.
-    pub async fn next_turn(&self) -> Turn {
-        self.turns.wait().await
+    pub async fn next_turn(&self, whose: &str) -> Turn {
+        self.turns.wait(whose).await
     }
 
     /// A webhook was proved genuine, read and answered in so many microseconds of its guests.

@@ -27,7 +27,7 @@ cargo xtask test asterisk  only calls over a real Asterisk, which it installs in
 cargo xtask fuzz [SECONDS] every fuzz target for that long, or 10 seconds
 cargo xtask services up    a PostgreSQL and a Redis of our own, for work; prints where they are
 cargo xtask services down  stops them, and removes what is in them
-cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets, audio, jitter, lists, state, soak, swaps or hostile
+cargo xtask bench [NAME]   all, calls, webhooks, media, adapter, swap, start, memory, sockets, audio, jitter, lists, state, tenants, ramp, soak, swaps or hostile
 cargo xtask plugins        only the plugins, into target/plugins
 cargo xtask help           this text";
 

@@ -163,7 +163,7 @@ async fn admit(host: &PluginHost, name: &str, bytes: Vec<u8>) -> Result<Arc<Gene
     Ok(Arc::clone(candidate.generation()))
 }
 
-fn p99(mut times: Vec<Duration>) -> Result<Duration> {
+pub(super) fn p99(mut times: Vec<Duration>) -> Result<Duration> {
     times.sort_unstable();
     times.get(times.len() * 99 / 100).copied().context("nothing was measured")
 }

@@ -11,12 +11,14 @@ mod lists;
 mod load;
 mod memory;
 pub(crate) mod process;
+mod ramp;
 mod soak;
 mod sockets;
 mod start;
 mod state;
 mod swap;
 mod table;
+mod tenants;
 mod transfers;
 mod webhooks;
 
@@ -25,9 +27,9 @@ use anyhow::{Context, Result};
 use table::Table;
 
 /// What can be asked for.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 18] = [
     "all", "calls", "webhooks", "media", "adapter", "swap", "start", "memory", "sockets", "audio", "jitter", "lists",
-    "state", "soak", "swaps", "hostile",
+    "state", "soak", "swaps", "hostile", "tenants", "ramp",
 ];
 
 /// Runs one part or all, and prints the table.
@@ -73,11 +75,17 @@ pub fn run(name: &str) -> Result<()> {
         if name == "soak" {
             soak::measure(&mut table).await?;
         }
+        if name == "ramp" {
+            ramp::measure(&mut table).await?;
+        }
         if name == "swaps" {
             swap::measure_many(&mut table).await?;
         }
         if name == "hostile" {
             hostile::measure(&mut table).await?;
+        }
+        if wants("tenants") {
+            tenants::measure(&mut table).await?;
         }
         if wants("calls") {
             calls::measure(&mut table).await?;

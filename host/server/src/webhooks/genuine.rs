@@ -1,6 +1,7 @@
 //! The proof that a webhook is genuine, as a type: only this file makes a [`Genuine`], and only a [`Genuine`] is read.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,8 +51,9 @@ pub(crate) struct Unproved {
     pub(super) request: Option<Request>,
 }
 
-/// Looks for the account that a request proves to be about, over all plugins that recognise it.
-pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Refused> {
+/// Looks for the account that a request proves to be about, over all plugins that recognise it. Until then it is on account of
+/// whoever sent it.
+pub(crate) async fn recognise(app: &App, request: Request, sender: IpAddr) -> Result<Genuine, Refused> {
     let directory = app.store.directory();
     let (mut refused, mut weak) = (Refused::NotGenuine("unrecognised"), None);
     let input = input_of(&request);
@@ -70,7 +72,7 @@ pub(crate) async fn recognise(app: &App, request: Request) -> Result<Genuine, Re
                 queue.push_back(Arc::clone(&generation));
                 continue;
             }
-            None => generation.turn().await,
+            None => generation.turn(&sender.to_string()).await,
         };
         first_round = first_round.saturating_sub(1);
         let outcome = match turn {
@@ -142,7 +144,7 @@ pub(super) async fn prove_as_of(
     came_at: u64,
 ) -> Result<Genuine, Unproved> {
     let input = input_of(&request);
-    let outcome = match generation.turn().await {
+    let outcome = match generation.turn(&configuration.id).await {
         Ok(turn) => fresh(app, generation, &input).and_then(|mut guest| {
             let outcome = proven(app, &mut guest, &configuration, &request, came_at)?;
             Ok((guest, outcome, turn))
@@ -207,7 +209,7 @@ impl Genuine {
     async fn at_work(&mut self, app: &App) -> Result<(Turn, WebhookGuest), Refused> {
         let turn = match self.turn.take() {
             Some(turn) => turn,
-            None => self.generation.next_turn().await,
+            None => self.generation.next_turn(&self.configuration.id).await,
         };
         let guest = self.guest.take().map_or_else(|| fresh(app, &self.generation, &self.input), Ok)?;
         Ok((turn, guest))

@@ -1,5 +1,6 @@
 //! A webhook that may be a call from outside.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -21,8 +22,8 @@ use crate::metrics::WebhookOutcome;
 const HOOK: &str = "inbound";
 
 /// A webhook on the URL that all providers share.
-pub(crate) async fn any(app: &App, request: Request) -> Result<Response, Refused> {
-    let mut genuine = genuine::recognise(app, request).await?;
+pub(crate) async fn any(app: &App, request: Request, sender: IpAddr) -> Result<Response, Refused> {
+    let mut genuine = genuine::recognise(app, request, sender).await?;
     events(app, &mut genuine).await
 }
 

@@ -11,13 +11,14 @@ mod inbound;
 mod redacted;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Extension, Path, Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use jackfield_plugins::types::Request;
 
 use crate::App;
+use crate::http::{Client, bucket};
 use crate::metrics::WebhookOutcome;
 
 pub(crate) use backlog::Backlog;
@@ -25,8 +26,13 @@ pub use backlog::keep_backlog;
 pub(crate) use genuine::told;
 
 /// `/api/v1/telephony/inbound/run`: one URL for every provider.
-pub(crate) async fn inbound_any(State(app): State<App>, request: HttpRequest) -> Response {
-    take(app, request, |app, request| async move { inbound::any(&app, request).await }).await
+pub(crate) async fn inbound_any(
+    State(app): State<App>,
+    Extension(Client(sender)): Extension<Client>,
+    request: HttpRequest,
+) -> Response {
+    let sender = bucket(sender);
+    take(app, request, move |app, request| async move { inbound::any(&app, request, sender).await }).await
 }
 
 /// `/api/v1/telephony/inbound/{configuration}`: the account is known before anything is looked at.
