@@ -1,9 +1,14 @@
 //! The host's public REST API, as an operator's script uses it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::http::{self, Answer};
+
+/// A plugin is answered once it is compiled, which takes what time all else leaves.
+const COMPILED_WITHIN: Duration = Duration::from_mins(5);
 
 /// A bearer of the admin token.
 #[derive(Debug, Clone)]
@@ -36,6 +41,9 @@ impl Api {
         };
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
         let mut request = self.client.request(method, url).header("content-type", kind).body(body);
+        if kind == "application/wasm" {
+            request = request.timeout(COMPILED_WITHIN);
+        }
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
