@@ -4,7 +4,6 @@
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -26,18 +25,18 @@ const PATIENCE: u64 = 12;
 const LARGEST: u64 = 128 << 20;
 
 /// The program that compiles, and what it is told to do so.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CompilerProcess {
     program: PathBuf,
     arguments: Vec<String>,
     /// Whether calls may be up, which come first.
-    behind: Arc<AtomicBool>,
+    behind: AtomicBool,
 }
 
 impl CompilerProcess {
     /// A program that calls [`compile_as_child`] when it is started with these arguments.
     pub fn new(program: PathBuf, arguments: Vec<String>) -> Self {
-        Self { program, arguments, behind: Arc::new(AtomicBool::new(true)) }
+        Self { program, arguments, behind: AtomicBool::new(true) }
     }
 
     /// Compiling has its full share of the cores for as long as the host starts. Otherwise it takes what time others leave.
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(compiler.compile(vec![], true).await, Ok(b"10 counted behind\n".to_vec()));
         let compiler = compiler.starting();
         assert_eq!(compiler.compile(vec![], false).await, Ok(b"10 plain first\n".to_vec()));
-        compiler.clone().step_back();
+        compiler.step_back();
         assert_eq!(compiler.compile(vec![], false).await, Ok(b"10 plain behind\n".to_vec()));
     }
 

@@ -99,6 +99,9 @@ impl Turns {
 
     /// For who comes new, on account of `whose`.
     pub(crate) async fn take(&self, whose: &str) -> Result<Turn, GuestError> {
+        if let Some(turn) = self.free() {
+            return Ok(turn);
+        }
         self.regain(Instant::now());
         let turned_away = || GuestError::NoInstance("so many wait for this plugin that no more may".to_owned());
         let waits = {
