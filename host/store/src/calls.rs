@@ -33,9 +33,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer or keep up.
-    pub async fn create_call(&self, new: NewCall) -> Result<Inserted, StoreError> {
-        if self.writer.create(new.clone()).await? {
-            return Ok(Inserted::New(fresh(new)));
+    pub async fn create_call(&self, new: impl Into<Box<NewCall>>) -> Result<Inserted, StoreError> {
+        let (new, is_new) = self.writer.create(new.into()).await?;
+        if is_new {
+            return Ok(Inserted::New(fresh(*new)));
         }
         let known = match (&new.order_key, &new.provider_call_id) {
             (Some(key), _) => self.call_by_order(key).await?,

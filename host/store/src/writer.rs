@@ -1,10 +1,12 @@
 //! Writes about calls, committed in groups: whoever waits shares one commit with everyone who came meanwhile. Where many come, a
-//! group waits a moment for more: a commit costs as much for one as for ten.
+//! group waits for those that are on their way: a commit costs as much for one as for ten.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sqlx::{Acquire, AnyConnection, AnyPool, Row};
+use sqlx::any::AnyArguments;
+use sqlx::error::BoxDynError;
+use sqlx::{Acquire, AnyConnection, AnyPool, Arguments, Row};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -13,8 +15,9 @@ use crate::model::{CallChange, NewCall, NewEvent};
 
 /// Calls in one statement. Bounded so that the prepared statements are few.
 const GROUP: usize = 32;
-/// What a group waits for more where many come. Rounded up to the next millisecond by the clock of timers.
-const LINGER: Duration = Duration::from_millis(1);
+/// How often a group lets all others have their turn that can do something, where many come. Not a time: a timer's millisecond is
+/// longer, and lets the threads fall asleep.
+const ROUNDS: usize = 8;
 /// Many: so many in a window of this length, 1,600 a second.
 const WINDOW: Duration = Duration::from_millis(10);
 const MANY: usize = 16;
@@ -25,14 +28,17 @@ const QUEUE: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(crate) struct Writer(mpsc::Sender<Job>);
 
+/// What was to be written, and whether it is new.
+type Written = (Box<NewCall>, bool);
+
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 #[derive(Debug)]
 enum Job {
-    /// Answered with whether the call is new.
-    Create { call: NewCall, done: Reply<bool> },
+    /// Answered with the call, and whether it is new.
+    Create { call: Box<NewCall>, done: Reply<Written> },
     /// Answered with whether there is such a call.
-    Change { id: String, change: CallChange, events: Vec<NewEvent>, at: i64, done: Reply<bool> },
+    Change { id: String, change: Box<CallChange>, events: Vec<NewEvent>, at: i64, done: Reply<bool> },
 }
 
 impl Writer {
@@ -43,7 +49,7 @@ impl Writer {
         Self(jobs)
     }
 
-    pub(crate) async fn create(&self, call: NewCall) -> Result<bool, StoreError> {
+    pub(crate) async fn create(&self, call: Box<NewCall>) -> Result<Written, StoreError> {
         self.ask(|done| Job::Create { call, done }).await
     }
 
@@ -54,10 +60,10 @@ impl Writer {
         events: Vec<NewEvent>,
         at: i64,
     ) -> Result<bool, StoreError> {
-        self.ask(|done| Job::Change { id, change, events, at, done }).await
+        self.ask(|done| Job::Change { id, change: Box::new(change), events, at, done }).await
     }
 
-    async fn ask(&self, job: impl FnOnce(Reply<bool>) -> Job) -> Result<bool, StoreError> {
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (done, written) = oneshot::channel();
         let behind = |_| StoreError::Unavailable("it does not keep up with the calls".to_owned());
         self.0.try_send(job(done)).map_err(behind)?;
@@ -83,15 +89,14 @@ struct Desk {
 async fn write_all(mut inbox: mpsc::Receiver<Job>, desk: Desk) {
     let (mut jobs, mut rush) = (Vec::with_capacity(GROUP), Rush::begin(Instant::now()));
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
-        // Whoever is about to ask joins this commit; alone, nothing waits.
-        match rush.is_on(Instant::now()) && jobs.len() < GROUP {
-            true => tokio::time::sleep(LINGER).await,
-            false => tokio::task::yield_now().await,
-        }
-        while jobs.len() < GROUP
-            && let Ok(job) = inbox.try_recv()
-        {
-            jobs.push(job);
+        // Whoever is about to ask joins this commit.
+        for _ in 0..if rush.is_on(Instant::now()) { ROUNDS } else { 1 } {
+            tokio::task::yield_now().await;
+            while jobs.len() < GROUP
+                && let Ok(job) = inbox.try_recv()
+            {
+                jobs.push(job);
+            }
         }
         rush.count(jobs.len());
         write_group(&desk, std::mem::take(&mut jobs)).await;
@@ -137,9 +142,13 @@ async fn write_group(desk: &Desk, jobs: Vec<Job>) {
     if !creates.is_empty() {
         let outcome = create_surely(desk, &creates).await.map_err(|error| error.to_string());
         for (call, done) in creates {
-            let new = outcome.as_ref().map(|made| made.contains(&call.id));
+            let written = match &outcome {
+                Ok(New::All) => Ok((call, true)),
+                Ok(New::Some(ids)) => Ok(ids.contains(&call.id)).map(|is_new| (call, is_new)),
+                Err(error) => Err(StoreError::Unavailable(error.clone())),
+            };
             // Whoever asked may have given up; the row is there all the same.
-            done.send(new.map_err(|error| StoreError::Unavailable(error.clone()))).ok();
+            done.send(written).ok();
         }
     }
     if !changes.is_empty() {
@@ -147,9 +156,18 @@ async fn write_group(desk: &Desk, jobs: Vec<Job>) {
     }
 }
 
+type Creating = (Box<NewCall>, Reply<Written>);
+
+/// Which calls were new.
+enum New {
+    All,
+    /// Those with these ids.
+    Some(Vec<String>),
+}
+
 /// A connection that the database closed meanwhile is found out by the first statement on it. The same rows again do no
 /// harm: their ids are fixed.
-async fn create_surely(desk: &Desk, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+async fn create_surely(desk: &Desk, calls: &[Creating]) -> Result<New, sqlx::Error> {
     match create(desk, calls).await {
         Err(error) if is_lost(&error) => create(desk, calls).await,
         outcome => outcome,
@@ -171,33 +189,39 @@ const CREATE: &str = "INSERT INTO calls (id, organization_id, owner, direction, 
                       order_key) VALUES ";
 const COLUMNS: usize = 15;
 
-/// The ids of those that were new.
-async fn create(desk: &Desk, calls: &[(NewCall, Reply<bool>)]) -> Result<Vec<String>, sqlx::Error> {
+async fn create(desk: &Desk, calls: &[Creating]) -> Result<New, sqlx::Error> {
     let mut connection = desk.pool.acquire().await?;
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(insert(calls.len(), desk.places)));
-    for (call, _) in calls {
-        query = query
-            .bind(&call.id)
-            .bind(&call.organization_id)
-            .bind(&call.owner)
-            .bind(&call.direction)
-            .bind(&call.status)
-            .bind(&call.provider)
-            .bind(&call.generation)
-            .bind(&call.configuration_id)
-            .bind(&call.agent_id)
-            .bind(&call.from)
-            .bind(&call.to)
-            .bind(&call.provider_call_id)
-            .bind(hex::encode(&call.memo))
-            .bind(call.created_at)
-            .bind(&call.order_key);
-    }
-    let created = query.execute(&mut *connection).await?.rows_affected();
+    let sql = sqlx::AssertSqlSafe(insert(calls.len(), desk.places));
+    let values = values(calls).map_err(sqlx::Error::Encode)?;
+    let created = sqlx::query_with(sql, values).execute(&mut *connection).await?.rows_affected();
     if usize::try_from(created) == Ok(calls.len()) {
-        return Ok(calls.iter().map(|(call, _)| call.id.clone()).collect());
+        return Ok(New::All);
     }
-    created_of(&mut connection, calls).await
+    created_of(&mut connection, calls).await.map(New::Some)
+}
+
+/// What the rows are made of.
+fn values(calls: &[Creating]) -> Result<AnyArguments, BoxDynError> {
+    let mut values = AnyArguments::default();
+    values.reserve(calls.len() * COLUMNS, 0);
+    for (call, _) in calls {
+        values.add(&call.id)?;
+        values.add(&call.organization_id)?;
+        values.add(&call.owner)?;
+        values.add(&call.direction)?;
+        values.add(&call.status)?;
+        values.add(&call.provider)?;
+        values.add(&call.generation)?;
+        values.add(&call.configuration_id)?;
+        values.add(&call.agent_id)?;
+        values.add(&call.from)?;
+        values.add(&call.to)?;
+        values.add(&call.provider_call_id)?;
+        values.add(hex::encode(&call.memo))?;
+        values.add(call.created_at)?;
+        values.add(&call.order_key)?;
+    }
+    Ok(values)
 }
 
 /// The statement that writes so many calls.
@@ -225,10 +249,7 @@ fn numbered(rows: usize, columns: usize) -> String {
 }
 
 /// Asked only where a webhook came twice: naming the rows in the statement itself costs every call.
-async fn created_of(
-    connection: &mut AnyConnection,
-    calls: &[(NewCall, Reply<bool>)],
-) -> Result<Vec<String>, sqlx::Error> {
+async fn created_of(connection: &mut AnyConnection, calls: &[Creating]) -> Result<Vec<String>, sqlx::Error> {
     let sql = format!("SELECT id FROM calls WHERE id IN {}", numbered(1, calls.len()));
     let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
     for (call, _) in calls {
@@ -238,7 +259,7 @@ async fn created_of(
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-type Changing = (String, CallChange, Vec<NewEvent>, i64, Reply<bool>);
+type Changing = (String, Box<CallChange>, Vec<NewEvent>, i64, Reply<bool>);
 
 async fn change_all(pool: &AnyPool, changes: Vec<Changing>) {
     let mut outcome = try_changes(pool, &changes).await;
