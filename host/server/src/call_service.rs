@@ -370,7 +370,7 @@ impl CallService {
         taken.give_back();
         let (stats, heard_ms) = (jackfield_media::Stats::default(), 0);
         let news = StreamNews::Closed { end: StreamEnd::Provider(why), stats, heard_ms };
-        taken.handle.inbox.send(live::Order::Stream(Box::new(news))).ok();
+        taken.handle.news(news);
     }
 
     /// A callback reported something about a call.
@@ -424,7 +424,7 @@ impl CallService {
     /// The generation a call began with.
     pub(crate) async fn generation_of(&self, call: &Call) -> Result<Arc<Generation>, String> {
         match self.registry.get(&call.id) {
-            Some(handle) => Ok(handle.generation),
+            Some(handle) => Ok(Arc::clone(&handle.generation)),
             None => self.board.rollout.generation(&call.provider, &call.generation).await,
         }
     }
@@ -485,10 +485,7 @@ impl CallService {
             cast,
             knobs: self.knobs(&taken.call),
             recording: self.recording(&taken.call),
-            news: taken.handle.inbox.clone(),
-            ends: Arc::clone(&taken.handle.stream_ends),
-            figures: taken.handle.figures.clone(),
-            whispers: taken.handle.whispers.clone(),
+            handle: taken.handle.clone(),
         })
     }
 

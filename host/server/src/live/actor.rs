@@ -1,7 +1,7 @@
 //! The task of one call: feeds its state machine and carries out what the machine decides.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jackfield_agents::TransferWish;
@@ -11,14 +11,14 @@ use jackfield_plugins::Pin;
 use jackfield_plugins::types::{CallStatus, Inspection, PlaceRequest, StatusUpdate};
 use jackfield_store::{Call, CallChange, Configuration, NewEvent, Store};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::provider::Provider;
-use super::registry::{Handle, Order, Registry, Whispers};
+use super::registry::{Handle, Order, Orders, Registry};
 use crate::account::guest_call;
 use crate::call_service::{CallProblem, Switchboard};
 use crate::clock::{Stopwatch, now_ms};
-use crate::media::{Figures, StreamEnd, StreamNews, figures_shown};
+use crate::media::{StreamEnd, StreamNews, figures_shown};
 use crate::metrics::Metrics;
 use crate::outbound::WayOut;
 use crate::seats::Seats;
@@ -54,32 +54,21 @@ struct Actor {
     began: i64,
     /// What its machine goes by.
     watch: Stopwatch,
-    inbox: mpsc::UnboundedReceiver<Order>,
+    inbox: Orders,
     _pin: Pin,
 }
 
 /// Starts the task, unless the call is up already.
 pub(crate) fn start(parts: Parts) -> Handle {
     let (id, network) = (parts.call.id.clone(), parts.board.network.clone());
-    let (inbox, orders) = mpsc::unbounded_channel();
-    let handle = Handle {
-        inbox,
-        generation: Arc::clone(parts.pin.generation()),
-        configuration: Arc::clone(&parts.configuration),
-        row: Arc::new(Mutex::new(parts.call.clone())),
-        streaming: Arc::new(AtomicBool::new(false)),
-        ending: Arc::new(AtomicBool::new(false)),
-        stream_ends: Arc::new(AtomicBool::new(false)),
-        figures: Figures::default(),
-        whispers: Whispers::default(),
-        transfer: Arc::default(),
-    };
+    let (direction, began) = (parts.call.direction.clone(), parts.call.created_at);
+    let (handle, orders) = Handle::new(&parts.pin, Arc::clone(&parts.configuration), parts.call);
     let up = !parts.machine.is_finished();
     if !parts.registry.enter(&id, handle.clone(), up) {
         return parts.registry.get(&id).unwrap_or(handle);
     }
     if up {
-        parts.board.metrics.call_began(&parts.call.direction);
+        parts.board.metrics.call_began(&direction);
     }
     let provider =
         Provider { generation: Arc::clone(parts.pin.generation()), configuration: parts.configuration, way: parts.way };
@@ -94,7 +83,7 @@ pub(crate) fn start(parts: Parts) -> Handle {
         lost: false,
         placed_by: parts.placed_by,
         handle: handle.clone(),
-        began: parts.call.created_at,
+        began,
         watch: Stopwatch::start(),
         inbox: orders,
         _pin: parts.pin,
@@ -139,14 +128,14 @@ impl Actor {
                 }
             };
             // Boxed: most of its life a call waits, and then its task shall be small.
-            match order {
+            match order.map(|order| *order) {
                 Some(Order::Happened(input, done)) => {
-                    let stored = Box::pin(self.handle(*input)).await;
+                    let stored = Box::pin(self.handle(input)).await;
                     // Whoever told us may have given up waiting.
                     done.send(stored).ok();
                 }
-                Some(Order::Stream(news)) => Box::pin(self.stream_news(*news)).await,
-                Some(Order::Note(event)) => drop(Box::pin(self.write(CallChange::default(), vec![*event])).await),
+                Some(Order::Stream(news)) => Box::pin(self.stream_news(news)).await,
+                Some(Order::Note(event)) => drop(Box::pin(self.write(CallChange::default(), vec![event])).await),
                 Some(Order::LetGo) => self.lost = true,
                 None => break,
             }
@@ -234,13 +223,8 @@ impl Actor {
             placed_by: self.placed_by.clone(),
             store: self.board.store.clone(),
         });
-        let inbox = self.handle.inbox.clone();
-        self.board.guests.spawn(async move {
-            let input = asked.await;
-            let (done, _) = oneshot::channel();
-            // A task that ended needs no answer.
-            inbox.send(Order::Happened(Box::new(input), done)).ok();
-        });
+        let handle = self.handle.clone();
+        self.board.guests.spawn(async move { handle.hears(asked.await) });
     }
 
     async fn stream_news(&mut self, news: StreamNews) {

@@ -5,4 +5,4 @@ pub(crate) mod provider;
 mod registry;
 
 pub(crate) use actor::{Parts, inspected, report_of, start, status_of};
-pub(crate) use registry::{Handle, Order, Registry, TakenStream, Whisper, Whispers};
+pub(crate) use registry::{Handle, Registry, TakenStream, Whisper};

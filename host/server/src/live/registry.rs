@@ -1,49 +1,65 @@
 //! Who is up: the way from a call's id to its task.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue, header};
 use jackfield_calls::{Input, TransferInput};
-use jackfield_plugins::Generation;
+use jackfield_plugins::{Generation, Pin};
 use jackfield_store::{Call, Configuration, NewEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::media::{Figures, StreamNews};
 
-/// What a call's task can be told. Boxed: a channel sets aside room for many orders, and most calls get few.
+/// What a call's task can be told.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Something happened. Answered once it is stored.
-    Happened(Box<Input>, oneshot::Sender<Result<(), String>>),
+    Happened(Input, oneshot::Sender<Result<(), String>>),
     /// The media stream has news.
-    Stream(Box<StreamNews>),
+    Stream(StreamNews),
     /// For its history.
-    Note(Box<NewEvent>),
+    Note(NewEvent),
     /// Another node has the call now.
     LetGo,
 }
 
 /// The outside of a call's task. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Handle {
-    pub(crate) inbox: mpsc::UnboundedSender<Order>,
+pub(crate) struct Handle(Arc<Outside>);
+
+/// What a call's task hears.
+pub(crate) type Orders = mpsc::UnboundedReceiver<Box<Order>>;
+
+/// What a [`Handle`] leads to.
+pub(crate) struct Outside {
+    /// Boxed: a channel sets aside room for many orders, and most calls get few.
+    inbox: mpsc::UnboundedSender<Box<Order>>,
     pub(crate) generation: Arc<Generation>,
     pub(crate) configuration: Arc<Configuration>,
     /// The stored row as it is now.
-    pub(crate) row: Arc<Mutex<Call>>,
+    pub(crate) row: Mutex<Call>,
     /// Set while a stream is open: there is one at a time.
-    pub(crate) streaming: Arc<AtomicBool>,
-    pub(crate) ending: Arc<AtomicBool>,
+    pub(crate) streaming: AtomicBool,
+    pub(crate) ending: AtomicBool,
     /// Tells the stream to end. Looked at with every beat: to wait for it would cost each frame.
-    pub(crate) stream_ends: Arc<AtomicBool>,
+    pub(crate) stream_ends: AtomicBool,
     /// What becomes of its audio.
     pub(crate) figures: Figures,
     /// What the stream is told between beats.
     pub(crate) whispers: Whispers,
     /// The transfer that the call is in.
-    pub(crate) transfer: Arc<Mutex<Option<mpsc::UnboundedSender<TransferInput>>>>,
+    transfer: Mutex<Option<mpsc::UnboundedSender<TransferInput>>>,
+}
+
+impl Deref for Handle {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.0
+    }
 }
 
 /// What a call's stream is told.
@@ -55,11 +71,11 @@ pub(crate) enum Whisper {
     Transfer { state: &'static str, reason: Option<String> },
 }
 
-/// Words for a stream, looked at with every beat: to wait for them would cost each frame. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+/// Words for a stream, looked at with every beat: to wait for them would cost each frame.
+#[derive(Debug, Default)]
 pub(crate) struct Whispers {
-    some: Arc<AtomicBool>,
-    words: Arc<Mutex<Vec<Whisper>>>,
+    some: AtomicBool,
+    words: Mutex<Vec<Whisper>>,
 }
 
 impl Whispers {
@@ -111,7 +127,7 @@ impl Registry {
     /// The call's task ended. One that was started after it stays.
     pub(crate) fn leave(&self, call: &str, task: &Handle) {
         let mut calls = self.calls();
-        if calls.get(call).is_some_and(|entered| entered.inbox.same_channel(&task.inbox)) {
+        if calls.get(call).is_some_and(|entered| Arc::ptr_eq(&entered.0, &task.0)) {
             calls.remove(call);
         }
     }
@@ -137,6 +153,39 @@ impl Registry {
 }
 
 impl Handle {
+    /// Of a call that begins here, and where its task hears of it.
+    pub(crate) fn new(pin: &Pin, configuration: Arc<Configuration>, call: Call) -> (Self, Orders) {
+        let (inbox, orders) = mpsc::unbounded_channel();
+        let outside = Outside {
+            inbox,
+            generation: Arc::clone(pin.generation()),
+            configuration,
+            row: Mutex::new(call),
+            streaming: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            stream_ends: AtomicBool::new(false),
+            figures: Figures::default(),
+            whispers: Whispers::default(),
+            transfer: Mutex::default(),
+        };
+        (Self(Arc::new(outside)), orders)
+    }
+
+    /// Tells the call's task; says whether there is one still.
+    fn send(&self, order: Order) -> bool {
+        self.inbox.send(Box::new(order)).is_ok()
+    }
+
+    /// Its media stream has news. The call may be gone already; then nobody needs them.
+    pub(crate) fn news(&self, news: StreamNews) {
+        self.send(Order::Stream(news));
+    }
+
+    /// Something happened that nobody waits for. A task that ended needs to hear of nothing.
+    pub(crate) fn hears(&self, input: Input) {
+        self.send(Order::Happened(input, oneshot::channel().0));
+    }
+
     /// Tells the call what happened, and waits until it is stored.
     pub(crate) async fn tell(&self, input: Input) -> Result<(), String> {
         self.tell_task(input).await.unwrap_or_else(|| Err("the call is over".to_owned()))
@@ -145,7 +194,9 @@ impl Handle {
     /// The same; none where the call's task ended before it took notice.
     pub(crate) async fn tell_task(&self, input: Input) -> Option<Result<(), String>> {
         let (done, stored) = oneshot::channel();
-        self.inbox.send(Order::Happened(Box::new(input), done)).ok()?;
+        if !self.send(Order::Happened(input, done)) {
+            return None;
+        }
         stored.await.ok()
     }
 
@@ -162,7 +213,7 @@ impl Handle {
     /// Adds to the call's history.
     pub(crate) fn note(&self, event: NewEvent) {
         // A task that ended writes no history.
-        self.inbox.send(Order::Note(Box::new(event))).ok();
+        self.send(Order::Note(event));
     }
 
     /// Who is told when the call ends.
@@ -183,7 +234,7 @@ impl Handle {
     /// Another node has the call now: its task here ends without a word.
     pub(crate) fn let_go(&self) {
         // A task that ended has let go already.
-        self.inbox.send(Order::LetGo).ok();
+        self.send(Order::LetGo);
     }
 
     pub(crate) fn call(&self) -> Call {

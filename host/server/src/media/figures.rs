@@ -1,13 +1,13 @@
 //! What became of one call's audio, while it is up and at its end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use jackfield_media::Stats;
 use serde_json::{Value, json};
 
-/// The figures of one call, as of the last second. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Figures(Arc<Mutex<Option<Value>>>);
+/// The figures of one call, as of the last second.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(Mutex<Option<Value>>);
 
 impl Figures {
     pub(crate) fn set(&self, stats: &Stats, heard_ms: u64) {

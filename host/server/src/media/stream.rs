@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jackfield_agents::{AgentAudio, AgentError, FromAgent, Link, ToAgent, TransferWish};
@@ -11,14 +11,12 @@ use jackfield_media::{AgentMessage, EndReason, Format, Input, Output, Session, S
 use jackfield_plugins::types::{Account, Call as GuestCall, MediaEvent, StreamSetup};
 use jackfield_plugins::{GuestError, Pin};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 
 use super::cast::{Cast, Coming, Entered, Entrance};
-use super::figures::Figures;
 use super::recorder::Tape;
 use super::wire::{self, Broken, Heard, Wire};
 use super::worker::{BEAT, Desk};
-use crate::live::{Order, Whisper, Whispers};
+use crate::live::{Handle, Whisper};
 use crate::metrics::Metrics;
 use crate::survival::survived;
 
@@ -33,11 +31,8 @@ pub(crate) struct StreamOrder {
     pub(crate) cast: Cast,
     pub(crate) knobs: StreamKnobs,
     pub(crate) recording: Option<PathBuf>,
-    pub(crate) news: mpsc::UnboundedSender<Order>,
-    pub(crate) figures: Figures,
-    pub(crate) whispers: Whispers,
-    /// Becomes true when the host wants the stream to end.
-    pub(crate) ends: Arc<AtomicBool>,
+    /// Of the call it belongs to.
+    pub(crate) handle: Handle,
 }
 
 /// Settings of the loop.
@@ -79,7 +74,7 @@ pub(crate) enum StreamEnd {
 
 /// Carries the stream to its end.
 pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
-    let (news, call) = (order.news.clone(), order.call.id.clone());
+    let (handle, call) = (order.handle.clone(), order.call.id.clone());
     let carried = survived(async {
         // Boxed: what it takes to begin is not to be kept for as long as the stream lasts.
         match Box::pin(Running::begin(order, desk)).await {
@@ -93,8 +88,7 @@ pub(crate) async fn run(order: StreamOrder, desk: &Desk) {
         (StreamEnd::Host, Stats::default(), 0)
     });
     desk.metrics.stream_ended(&stats);
-    // The call may be gone already; then nobody needs the news.
-    news.send(Order::Stream(Box::new(StreamNews::Closed { end, stats, heard_ms }))).ok();
+    handle.news(StreamNews::Closed { end, stats, heard_ms });
 }
 
 struct Running {
@@ -107,10 +101,7 @@ struct Running {
     session: Session,
     tape: Option<Tape>,
     call: GuestCall,
-    news: mpsc::UnboundedSender<Order>,
-    ends: Arc<AtomicBool>,
-    figures: Figures,
-    whispers: Whispers,
+    handle: Handle,
     beats: u32,
     metrics: Metrics,
     end: Option<StreamEnd>,
@@ -161,10 +152,7 @@ impl Running {
             session,
             tape,
             call: order.call,
-            news: order.news,
-            ends: order.ends,
-            figures: order.figures,
-            whispers: order.whispers,
+            handle: order.handle,
             beats: 0,
             metrics: desk.metrics.clone(),
             end: None,
@@ -183,9 +171,9 @@ impl Running {
                 biased;
                 due = beat.tick() => {
                     self.metrics.beat(due.elapsed() > BEAT / 2);
-                    let input = if self.ends.load(Ordering::Acquire) { Input::HangUp } else { Input::Tick };
+                    let input = if self.handle.stream_ends.load(Ordering::Acquire) { Input::HangUp } else { Input::Tick };
                     let now = desk.began.elapsed();
-                    self.whispers.take().into_iter().for_each(|word| self.whispered(now, word));
+                    self.handle.whispers.take().into_iter().for_each(|word| self.whispered(now, word));
                     self.session.handle(now, input);
                     self.tell_figures();
                     Ok(())
@@ -230,7 +218,7 @@ impl Running {
             }
             MediaEvent::Started(started) => self.started(now, &started),
             MediaEvent::Dtmf(digit) => {
-                self.news.send(Order::Stream(Box::new(StreamNews::Dtmf))).ok();
+                self.handle.news(StreamNews::Dtmf);
                 self.session.handle(now, Input::WireDtmf(&digit));
             }
             MediaEvent::Mark(name) => self.session.handle(now, Input::WireMark(&name)),
@@ -250,9 +238,7 @@ impl Running {
         match (wire::format_of(&started.inbound), wire::format_of(&started.outbound)) {
             (Ok(wire_in), Ok(wire_out)) => {
                 self.session.handle(now, Input::WireStarted { wire_in, wire_out });
-                self.news
-                    .send(Order::Stream(Box::new(StreamNews::Opened { provider_id: started.provider_id.clone() })))
-                    .ok();
+                self.handle.news(StreamNews::Opened { provider_id: started.provider_id.clone() });
             }
             (Err(reason), _) | (_, Err(reason)) => self.stop(StreamEnd::Provider(reason)),
         }
@@ -267,7 +253,7 @@ impl Running {
                 self.link.send(ToAgent::Cleared { heard_ms: self.session.heard_ms() });
             }
             FromAgent::Dtmf(digits) => self.session.handle(now, Input::AgentDtmf(digits)),
-            FromAgent::Transfer(wish) => drop(self.news.send(Order::Stream(Box::new(StreamNews::Transfer(wish))))),
+            FromAgent::Transfer(wish) => self.handle.news(StreamNews::Transfer(wish)),
             FromAgent::HangUp { after_playout } => self.session.handle(now, Input::AgentHangUp { after_playout }),
             FromAgent::Closed { normal: false } if self.is_succeeded() => {}
             FromAgent::Closed { normal } => self.session.handle(now, Input::AgentClosed { normal }),
@@ -307,8 +293,7 @@ impl Running {
 
     fn entered(&self, entrance: Entrance) {
         if entrance != Entrance::First {
-            let news = StreamNews::Agent { entrance: entrance.as_str() };
-            self.news.send(Order::Stream(Box::new(news))).ok();
+            self.handle.news(StreamNews::Agent { entrance: entrance.as_str() });
         }
     }
 
@@ -356,7 +341,7 @@ impl Running {
     fn tell_figures(&mut self) {
         self.beats += 1;
         if self.beats.is_multiple_of(50) {
-            self.figures.set(&self.stats(), self.session.heard_ms());
+            self.handle.figures.set(&self.stats(), self.session.heard_ms());
         }
     }
 
