@@ -12,7 +12,7 @@ use jackfield_server::{
 };
 use jackfield_store::Shared;
 use rustix::process::{Resource, Rlimit};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -46,7 +46,7 @@ pub(crate) fn run(file: Option<&Path>) -> Ending {
     rustls::crypto::ring::default_provider().install_default().ok();
     // A core would hold the key that seals secrets. Where it cannot be forbidden, the system's own rule holds.
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
-    let runtime = match Runtime::new() {
+    let runtime = match threads::network(settings.network_threads()) {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the system gives no threads: {error}")),
     };

@@ -16,8 +16,15 @@ const GUESTS_STEP_BACK: i32 = 5;
 const AUDIO: u8 = 1;
 const BEFORE_AUDIO: u8 = 2;
 
-/// Threads on which plugins look at webhooks and talk to their providers: a plugin that takes all its time there keeps the
-/// network's threads from nothing. They step back where cores are short: a webhook may wait a moment, and audio may not.
+/// Threads that serve the network. Few: those that find another at work wake and sleep for nothing, which costs as much as a
+/// plugin's part of a webhook.
+pub(crate) fn network(count: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(count).thread_name("network").enable_all().build()
+}
+
+/// Threads on which plugins talk to their providers, and those that are slow look at webhooks: a plugin that takes all its time
+/// there keeps the network's threads from nothing. They step back where cores are short: a webhook may wait a moment, and audio
+/// may not.
 pub(crate) fn guests(count: usize) -> std::io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(count)

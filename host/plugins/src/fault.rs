@@ -2,6 +2,8 @@
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::trial;
+
 /// Frames of a trap that are told, innermost first.
 const FRAMES: usize = 6;
 
@@ -11,6 +13,9 @@ pub enum GuestError {
     /// Used up its time.
     #[error("the plugin ran out of time in `{export}`")]
     Deadline { export: &'static str },
+    /// Was on trial and took longer: it is begun again where it has all of its time, and nobody is to blame.
+    #[error("the plugin takes longer in `{export}` than a network thread waits")]
+    Postponed { export: &'static str },
     /// Trapped: a panic, a bad access, a stack overflow.
     #[error("the plugin trapped in `{export}`: {reason}")]
     Trap { export: &'static str, reason: String },
@@ -29,6 +34,7 @@ impl GuestError {
     /// Sorts an error out of wasmtime. A fault in lifting a result is no trap, but the store is just as spent.
     pub(crate) fn classify(export: &'static str, error: &wasmtime::Error) -> Self {
         match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) if trial::ran_over() => Self::Postponed { export },
             Some(Trap::Interrupt) => Self::Deadline { export },
             Some(trap) => Self::Trap { export, reason: format!("{trap}{}", frames(error)) },
             None => Self::Result { export, reason: format!("{error:#}") },

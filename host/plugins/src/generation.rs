@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use tokio::runtime::Handle;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
@@ -22,7 +23,7 @@ use crate::guest::{self, CallsGuest, ChatGuest, DeskGuest, MediaGuest, NO_WAY_OU
 use crate::limits::{Alive, GuestLimits, GuestState};
 use crate::outbound::Outbound;
 use crate::trace::{Exchange, Recorder, Tape};
-use crate::turns::{Turn, Turns};
+use crate::turns::{Arrival, Turns};
 use crate::types::{Account, FieldProblem, HttpError, HttpRequest, HttpResponse, Provider};
 use crate::wasi;
 
@@ -351,27 +352,56 @@ impl Generation {
         }
     }
 
-    /// A guest's turn to look at a new webhook, where nobody has to be waited for.
-    pub fn free_turn(&self) -> Option<Turn> {
-        self.turns.free()
+    /// A guest's turn to look at a new webhook, where nobody has to be waited for. Else `work` comes back. As [`Self::turn`].
+    ///
+    /// # Panics
+    /// When `work` does.
+    pub async fn turn_if_free<T, W>(&self, threads: &Handle, work: W) -> Result<Result<T, GuestError>, W>
+    where
+        T: Send + 'static,
+        W: Fn() -> T + Send + 'static,
+    {
+        self.turns.do_if_free(threads, work).await
     }
 
-    /// Waits for a guest's turn to look at a new webhook. What comes on account of one waits for what else does, and not for others.
+    /// A guest's turn to look at a new webhook. What comes on account of one waits for what else does, and not for others.
+    ///
+    /// Guests of a build that is quick run here and now; where one is not, `work` is begun again on one of these threads. Until
+    /// then it may do nothing that must not be done twice.
     ///
     /// # Errors
     /// When too many wait already.
-    pub async fn turn(&self, whose: &str) -> Result<Turn, GuestError> {
-        self.turns.take(whose).await
+    ///
+    /// # Panics
+    /// When `work` does.
+    pub async fn turn<T: Send + 'static>(
+        &self,
+        threads: &Handle,
+        whose: &str,
+        work: impl Fn() -> T + Send + 'static,
+    ) -> Result<T, GuestError> {
+        self.turns.take(threads, whose, work, Arrival::New).await
+    }
+
+    /// A guest's turn to go on with a webhook that it has begun: it is never turned away. As [`Self::turn`].
+    ///
+    /// # Errors
+    /// When the host ends.
+    ///
+    /// # Panics
+    /// When `work` does.
+    pub async fn next_turn<T: Send + 'static>(
+        &self,
+        threads: &Handle,
+        whose: &str,
+        work: impl Fn() -> T + Send + 'static,
+    ) -> Result<T, GuestError> {
+        self.turns.take(threads, whose, work, Arrival::Again).await
     }
 
     /// A guest of it used up its time: one fewer may run at once, for a while.
     pub fn ran_out_of_time(&self, now: Instant) {
         self.turns.lose_one(now);
-    }
-
-    /// Waits for a guest's turn to go on with a webhook that it has begun.
-    pub async fn next_turn(&self, whose: &str) -> Turn {
-        self.turns.wait(whose).await
     }
 
     /// A webhook was proved genuine, read and answered in so many microseconds of its guests.
@@ -526,7 +556,7 @@ impl Generation {
             GuestError::Trap { .. } => &self.counters.traps,
             GuestError::Deadline { .. } => &self.counters.deadlines,
             GuestError::Result { .. } => &self.counters.bad_results,
-            GuestError::NoInstance(_) | GuestError::Absent(_) => return,
+            GuestError::NoInstance(_) | GuestError::Absent(_) | GuestError::Postponed { .. } => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(plugin = self.provider.name, digest = self.digest, %error, "plugin fault");

@@ -23,6 +23,7 @@ mod sections;
 mod signature;
 mod stock;
 mod trace;
+mod trial;
 mod turns;
 mod vectors;
 mod wasi;
@@ -43,7 +44,6 @@ pub use outbound::Outbound;
 pub use signature::{NotASignerKey, SignerKey, Signers, SigningKey, SigningKeyError, sign};
 pub use stock::StockPlugin;
 pub use trace::{Exchange, Replayed, TraceEntry, replay};
-pub use turns::Turn;
 
 /// The contract's types, generated from `wit/`.
 pub mod types {

@@ -10,6 +10,7 @@ use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder, UpdateDeadline}
 
 use crate::outbound::Outbound;
 use crate::trace::Exchange;
+use crate::trial;
 use crate::wasi::Denied;
 
 /// Bounds on guests and on the files they come in.
@@ -170,6 +171,8 @@ impl ResourceLimiter for Bound {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     cpu: Duration,
+    /// Of it, for the call that runs: on trial it has less.
+    granted: Duration,
     wall: Duration,
     /// Epochs passed since the call began; wall time at the resolution of [`TICK`].
     epochs: u64,
@@ -180,12 +183,13 @@ pub(crate) struct Budget {
 
 impl Budget {
     fn new(cpu: Duration, wall: Duration) -> Self {
-        Self { cpu, wall, epochs: 0, first_look: None }
+        Self { cpu, granted: cpu, wall, epochs: 0, first_look: None }
     }
 
     /// Starts the clock for one call and says when to look again, in epochs from now.
     pub(crate) fn start(&mut self) -> u64 {
         self.first_look = None;
+        self.granted = trial::granted(self.cpu);
         self.epochs = FIRST_LOOK;
         self.epochs
     }
@@ -194,11 +198,12 @@ impl Budget {
     pub(crate) fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let used = self.used();
         let wall_left = ticks(self.wall).saturating_sub(self.epochs);
-        if used >= self.cpu || wall_left == 0 {
+        if used >= self.granted || wall_left == 0 {
+            trial::run_over();
             return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
         }
         // Rounded down: it is better to look once more than to come too late.
-        let more = (ticks(self.cpu - used) - 1).min(wall_left).max(1);
+        let more = (ticks(self.granted - used) - 1).min(wall_left).max(1);
         self.epochs += more;
         Ok(UpdateDeadline::Continue(more))
     }

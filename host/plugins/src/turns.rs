@@ -1,5 +1,9 @@
-//! Whose turn it is among the guests of one build: so many run at the same time, so many more may wait, and whoever comes then
-//! is turned away. What one build has to wait for, no other waits for.
+//! Whose turn it is among the guests of one build: so many run at the same time, so many more may wait, and whoever comes then is
+//! turned away. What one build has to wait for, no other waits for.
+//!
+//! Guests run where their webhook came in as long as the build is quick: to wake another thread and be woken by it costs as much
+//! as they do. One that takes longer there is stopped and begun again on a thread of its own, and its build has nothing but such
+//! threads for a while: whatever it does, the network waits for milliseconds at most.
 //!
 //! Among those who wait, each account (or each address, while the account is not known) has its next one served in turn, and
 //! where no more may wait it is the one with the most who loses its last: a flood waits for itself.
@@ -7,146 +11,118 @@
 //! A build that used up a guest's time has one place less for a while, down to the last: what keeps a core from others shall not
 //! keep all of them.
 
+use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot::{self, Receiver, Sender};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::{self, Receiver};
 
 use crate::fault::GuestError;
+use crate::trial::on_trial;
 
 /// The queue of a build.
 #[derive(Debug)]
 pub(crate) struct Turns(Arc<Queue>);
 
 #[derive(Debug)]
-struct Queue {
-    line: Mutex<Line>,
-    at_once: usize,
-    most_waiting: usize,
-    turned_away: AtomicU64,
-}
+struct Queue(Mutex<Line<Work>>);
 
-/// Who waits, and for what. While a place is free nobody does.
-#[derive(Debug)]
-struct Line {
-    free: usize,
-    /// When places that were lost come back.
-    lost: VecDeque<Instant>,
-    /// Places that were lost while somebody had them: whoever is done next takes one along.
-    owed: usize,
-    /// The next to be served is in front.
-    lanes: VecDeque<Lane>,
-    /// In all lanes.
-    waiting: usize,
-}
+/// What is done in a turn, from its beginning to its end.
+type Work = Box<dyn FnOnce() + Send>;
 
-/// Those of one account or address, while there are any.
-#[derive(Debug)]
-struct Lane {
-    whose: String,
-    waiting: VecDeque<Waiter>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    place: Sender<Turn>,
-    /// Who had a turn before is not turned away: what was begun is brought to its end.
-    has_begun: bool,
+/// Who wants a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    New,
+    /// Had one before, and is not turned away: what was begun is brought to its end.
+    Again,
 }
 
 /// How long a place is lost for.
 const LOST: Duration = Duration::from_secs(10);
-
-/// A guest may run for as long as this is held. Not to be held while waiting for anything else.
-#[derive(Debug)]
-pub struct Turn(Option<Arc<Queue>>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if let Some(queue) = self.0.take() {
-            pass_on(&queue);
-        }
-    }
-}
-
-/// Gives a place to whoever is next.
-fn pass_on(queue: &Arc<Queue>) {
-    loop {
-        let next = queue.line().next();
-        let Some(next) = next else { return };
-        match next.send(Turn(Some(Arc::clone(queue)))) {
-            Ok(()) => return,
-            // Whoever that was has given up.
-            Err(mut turn) => turn.0 = None,
-        }
-    }
-}
+/// A turn that takes longer is slow; on a machine with much to do one now and then is.
+const SLOW: Duration = Duration::from_millis(1);
+const SLOW_IN_A_ROW: u32 = 3;
+/// How long a build that is slow has none but threads of its own.
+const APART: Duration = Duration::from_mins(10);
 
 impl Turns {
     pub(crate) fn new(at_once: usize, most_waiting: usize) -> Self {
-        let at_once = at_once.max(1);
-        let (lost, lanes) = (VecDeque::new(), VecDeque::new());
-        let line = Mutex::new(Line { free: at_once, lost, owed: 0, lanes, waiting: 0 });
-        Self(Arc::new(Queue { line, at_once, most_waiting, turned_away: AtomicU64::new(0) }))
+        Self(Arc::new(Queue(Mutex::new(Line::new(at_once, most_waiting)))))
     }
 
-    /// For who does not want to wait.
-    pub(crate) fn free(&self) -> Option<Turn> {
-        self.0.line().take_free().then(|| self.turn())
-    }
-
-    /// For who comes new, on account of `whose`.
-    pub(crate) async fn take(&self, whose: &str) -> Result<Turn, GuestError> {
-        if let Some(turn) = self.free() {
-            return Ok(turn);
+    /// Does work for who does not want to wait, or gives it back.
+    pub(crate) async fn do_if_free<T, W>(&self, threads: &Handle, work: W) -> Result<Result<T, GuestError>, W>
+    where
+        T: Send + 'static,
+        W: Fn() -> T + Send + 'static,
+    {
+        if !self.0.line().take_free() {
+            return Err(work);
         }
-        self.regain(Instant::now());
-        let turned_away = || GuestError::NoInstance("so many wait for this plugin that no more may".to_owned());
-        let waits = {
-            let mut line = self.0.line();
-            if line.take_free() {
-                return Ok(self.turn());
-            }
-            if line.waiting >= self.0.most_waiting {
-                self.0.turned_away.fetch_add(1, Ordering::Relaxed);
-                if !line.makes_room_for(whose) {
-                    return Err(turned_away());
-                }
-            }
-            line.join(whose, false)
-        };
-        waits.await.map_err(|_| turned_away())
+        Ok(self.with_place(threads, work).await)
     }
 
-    /// For who had a turn before.
-    pub(crate) async fn wait(&self, whose: &str) -> Turn {
-        let waits = {
-            let mut line = self.0.line();
-            if line.take_free() {
-                return self.turn();
-            }
-            line.join(whose, true)
-        };
-        // Nobody turns these away.
-        waits.await.unwrap_or(Turn(None))
+    /// Does work on account of `whose`.
+    pub(crate) async fn take<T: Send + 'static>(
+        &self,
+        threads: &Handle,
+        whose: &str,
+        work: impl Fn() -> T + Send + 'static,
+        arrival: Arrival,
+    ) -> Result<T, GuestError> {
+        if self.0.line().take_free() {
+            return self.with_place(threads, work).await;
+        }
+        let (work, done) = told(work);
+        self.enter(threads, whose, work, arrival);
+        outcome(done).await
+    }
+
+    /// Does work that has a place: here, or where it keeps nobody.
+    async fn with_place<T: Send + 'static>(
+        &self,
+        threads: &Handle,
+        work: impl Fn() -> T + Send + 'static,
+    ) -> Result<T, GuestError> {
+        if let Some(outcome) = self.tried_here(threads, &work) {
+            return Ok(outcome);
+        }
+        let (work, done) = told(work);
+        self.0.begin(threads, work);
+        outcome(done).await
+    }
+
+    /// Does work that has a place, unless it takes too long: then it has its place still.
+    fn tried_here<T>(&self, threads: &Handle, work: &impl Fn() -> T) -> Option<T> {
+        let began = Instant::now();
+        if self.0.line().is_apart(began) {
+            return None;
+        }
+        let mut place = Place { queue: &self.0, threads, is_left: true };
+        let outcome = on_trial(work);
+        place.is_left = outcome.is_some();
+        let now = Instant::now();
+        let lasted = outcome.is_some().then(|| now.duration_since(began));
+        self.0.line().tried(lasted, now);
+        outcome
+    }
+
+    fn enter(&self, threads: &Handle, whose: &str, work: Work, arrival: Arrival) {
+        let Entered { begin, turned_away } = self.0.line().enter(whose, work, arrival, Instant::now());
+        // Not in the line's lock: whoever waits for it is woken.
+        drop(turned_away);
+        for work in begin {
+            self.0.begin(threads, work);
+        }
     }
 
     /// A guest used up its time.
     pub(crate) fn lose_one(&self, now: Instant) {
-        let mut line = self.0.line();
-        if line.lost.len() + 1 < self.0.at_once {
-            line.lost.push_back(now + LOST);
-            line.owed += 1;
-        }
-    }
-
-    /// Brings back what was lost long enough ago.
-    fn regain(&self, now: Instant) {
-        while self.0.line().lost.pop_front_if(|back| *back <= now).is_some() {
-            pass_on(&self.0);
-        }
+        self.0.line().lose_one(now);
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -154,29 +130,180 @@ impl Turns {
     }
 
     pub(crate) fn turned_away(&self) -> u64 {
-        self.0.turned_away.load(Ordering::Relaxed)
+        self.0.line().turned_away
     }
+}
 
-    fn turn(&self) -> Turn {
-        Turn(Some(Arc::clone(&self.0)))
+/// A place that is passed on when its work is over, also by a panic.
+struct Place<'a> {
+    queue: &'a Arc<Queue>,
+    threads: &'a Handle,
+    is_left: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let next = self.is_left.then(|| self.queue.line().next()).flatten();
+        if let Some(next) = next {
+            self.queue.begin(self.threads, next);
+        }
     }
 }
 
 impl Queue {
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn line(&self) -> MutexGuard<'_, Line<Work>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a thread do work that has a place, and then what waits: nobody is woken as long as there is something to do.
+    fn begin(self: &Arc<Self>, threads: &Handle, work: Work) {
+        let queue = Arc::clone(self);
+        threads.spawn_blocking(move || {
+            let mut next = Some(work);
+            while let Some(work) = next {
+                work();
+                next = queue.line().next();
+            }
+        });
     }
 }
 
-impl Line {
+type Panic = Box<dyn Any + Send>;
+
+/// Work whose outcome is told. A panic is told too: it is for whoever waits, and the thread goes on with others'.
+fn told<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Work, Receiver<Result<T, Panic>>) {
+    let (tell, done) = oneshot::channel();
+    let work = move || {
+        // Whoever waited may have given up.
+        if !tell.is_closed() {
+            tell.send(catch_unwind(AssertUnwindSafe(work))).ok();
+        }
+    };
+    (Box::new(work), done)
+}
+
+async fn outcome<T>(done: Receiver<Result<T, Panic>>) -> Result<T, GuestError> {
+    match done.await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(panic)) => resume_unwind(panic),
+        // It was dropped before it began.
+        Err(_) => Err(GuestError::NoInstance("so many wait for this plugin that no more may".to_owned())),
+    }
+}
+
+/// Who waits, and for what. While a place is free nobody does.
+struct Line<W> {
+    at_once: usize,
+    most_waiting: usize,
+    free: usize,
+    /// When places that were lost come back.
+    lost: VecDeque<Instant>,
+    /// Places that were lost while somebody had them: whoever is done next takes one along.
+    owed: usize,
+    /// The next to be served is in front.
+    lanes: VecDeque<Lane<W>>,
+    /// In all lanes.
+    waiting: usize,
+    turned_away: u64,
+    /// Turns in a row that were slow.
+    slow: u32,
+    apart_until: Option<Instant>,
+}
+
+/// Those of one account or address, while there are any.
+struct Lane<W> {
+    whose: String,
+    waiting: VecDeque<Waiter<W>>,
+}
+
+struct Waiter<W> {
+    work: W,
+    arrival: Arrival,
+}
+
+/// What becomes of it when somebody comes.
+struct Entered<W> {
+    /// That have a place now.
+    begin: Vec<W>,
+    turned_away: Option<W>,
+}
+
+impl<W> Line<W> {
+    fn new(at_once: usize, most_waiting: usize) -> Self {
+        let at_once = at_once.max(1);
+        let (lost, lanes) = (VecDeque::new(), VecDeque::new());
+        Self {
+            at_once,
+            most_waiting,
+            free: at_once,
+            lost,
+            owed: 0,
+            lanes,
+            waiting: 0,
+            turned_away: 0,
+            slow: 0,
+            apart_until: None,
+        }
+    }
+
     fn take_free(&mut self) -> bool {
         let is_free = self.free > 0;
         self.free -= usize::from(is_free);
         is_free
     }
 
+    fn enter(&mut self, whose: &str, work: W, arrival: Arrival, now: Instant) -> Entered<W> {
+        if self.take_free() {
+            return Entered { begin: vec![work], turned_away: None };
+        }
+        let mut begin = self.regain(now);
+        if self.take_free() {
+            begin.push(work);
+            return Entered { begin, turned_away: None };
+        }
+        let mut turned_away = None;
+        if arrival == Arrival::New && self.waiting >= self.most_waiting {
+            self.turned_away += 1;
+            turned_away = self.make_room_for(whose);
+            if turned_away.is_none() {
+                return Entered { begin, turned_away: Some(work) };
+            }
+        }
+        self.join(whose, Waiter { work, arrival });
+        Entered { begin, turned_away }
+    }
+
+    /// Brings back places that were lost long enough ago, and says who has them.
+    fn regain(&mut self, now: Instant) -> Vec<W> {
+        let mut begin = Vec::new();
+        while self.lost.pop_front_if(|back| *back <= now).is_some() {
+            begin.extend(self.next());
+        }
+        begin
+    }
+
+    fn lose_one(&mut self, now: Instant) {
+        if self.lost.len() + 1 < self.at_once {
+            self.lost.push_back(now + LOST);
+            self.owed += 1;
+        }
+    }
+
+    fn is_apart(&self, now: Instant) -> bool {
+        self.apart_until.is_some_and(|until| now < until)
+    }
+
+    /// A turn was over so soon where others waited for its thread; or it was not.
+    fn tried(&mut self, lasted: Option<Duration>, now: Instant) {
+        let is_slow = lasted.is_none_or(|lasted| lasted > SLOW);
+        self.slow = if is_slow { self.slow + 1 } else { 0 };
+        if lasted.is_none() || self.slow >= SLOW_IN_A_ROW {
+            (self.slow, self.apart_until) = (0, Some(now + APART));
+        }
+    }
+
     /// A place has become free: for whom? Nobody, if it is lost, or if nobody waits.
-    fn next(&mut self) -> Option<Sender<Turn>> {
+    fn next(&mut self) -> Option<W> {
         if self.owed > 0 {
             self.owed -= 1;
             return None;
@@ -187,139 +314,170 @@ impl Line {
             if !lane.waiting.is_empty() {
                 self.lanes.push_back(lane);
             }
-            return Some(next.place);
+            return Some(next.work);
         }
         self.free += 1;
         None
     }
 
-    fn join(&mut self, whose: &str, has_begun: bool) -> Receiver<Turn> {
-        let (place, waits) = oneshot::channel();
-        let waiter = Waiter { place, has_begun };
+    fn join(&mut self, whose: &str, waiter: Waiter<W>) {
         match self.lanes.iter_mut().find(|lane| lane.whose == whose) {
             Some(lane) => lane.waiting.push_back(waiter),
             None => self.lanes.push_back(Lane { whose: whose.to_owned(), waiting: VecDeque::from([waiter]) }),
         }
         self.waiting += 1;
-        waits
     }
 
-    /// Turns away the last of the longest lane, if somebody of another is still shorter with one more.
-    fn makes_room_for(&mut self, whose: &str) -> bool {
+    /// Takes out the last of the longest lane, if somebody of another is still shorter with one more.
+    fn make_room_for(&mut self, whose: &str) -> Option<W> {
         let own = self.lanes.iter().find(|lane| lane.whose == whose).map_or(0, |lane| lane.waiting.len());
-        let Some(longest) = self.lanes.iter_mut().max_by_key(|lane| lane.waiting.len()) else { return false };
+        let longest = self.lanes.iter_mut().max_by_key(|lane| lane.waiting.len())?;
         if longest.waiting.len() <= own + 1 {
-            return false;
+            return None;
         }
-        let last = longest.waiting.iter().rposition(|waiter| !waiter.has_begun);
-        let turned_away = last.and_then(|last| longest.waiting.remove(last));
-        self.waiting -= usize::from(turned_away.is_some());
-        turned_away.is_some()
+        let last = longest.waiting.iter().rposition(|waiter| waiter.arrival == Arrival::New)?;
+        self.waiting -= 1;
+        longest.waiting.remove(last).map(|waiter| waiter.work)
+    }
+}
+
+impl<W> std::fmt::Debug for Line<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("free", &self.free).field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use std::future::Future;
-    use std::pin::{Pin, pin};
-    use std::task::{Context, Poll, Waker};
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
+    /// Who has a place, and who was turned away, when somebody comes.
+    fn comes(line: &mut Line<u32>, whose: &str, work: u32) -> (Vec<u32>, Option<u32>) {
+        let Entered { begin, turned_away } = line.enter(whose, work, Arrival::New, Instant::now());
+        (begin, turned_away)
+    }
+
     #[test]
     fn who_comes_to_a_full_queue_is_turned_away_and_who_was_in_it_is_not() {
-        let turns = Turns::new(1, 1);
-        let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(Ok(first)) = pin!(turns.take("one")).poll(&mut context) else { panic!("it is free") };
-        let mut second = pin!(turns.take("one"));
-        assert!(second.as_mut().poll(&mut context).is_pending());
-        assert_eq!(turns.waiting(), 1);
-        assert!(matches!(pin!(turns.take("one")).poll(&mut context), Poll::Ready(Err(GuestError::NoInstance(_)))));
-        assert_eq!(turns.turned_away(), 1);
-        let mut again = pin!(turns.wait("one"));
-        assert!(again.as_mut().poll(&mut context).is_pending(), "whoever had a turn waits, however many do");
-        drop(first);
-        let Poll::Ready(Ok(second)) = second.as_mut().poll(&mut context) else { panic!("it is its turn") };
-        assert_eq!(turns.waiting(), 1);
-        drop(second);
-        assert!(again.as_mut().poll(&mut context).is_ready());
+        let mut line = Line::new(1, 1);
+        assert_eq!(comes(&mut line, "one", 1), (vec![1], None));
+        assert_eq!(comes(&mut line, "one", 2), (vec![], None));
+        assert_eq!(comes(&mut line, "one", 3), (vec![], Some(3)));
+        assert_eq!((line.waiting, line.turned_away), (1, 1));
+        let again = line.enter("one", 4, Arrival::Again, Instant::now());
+        assert_eq!((again.begin, again.turned_away), (vec![], None), "whoever had a turn waits, however many do");
+        assert_eq!([line.next(), line.next(), line.next()], [Some(2), Some(4), None]);
+        assert_eq!((line.free, line.waiting), (1, 0));
     }
 
     #[test]
     fn who_uses_up_its_time_has_fewer_places_for_a_while_and_never_none() {
-        let (turns, now) = (Turns::new(2, 8), Instant::now());
-        let mut context = Context::from_waker(Waker::noop());
-        let mut places = || {
-            let mut held = Vec::new();
-            while let Poll::Ready(turn) = pin!(turns.wait("one")).poll(&mut context) {
-                held.push(turn);
-            }
-            held.len()
-        };
-        assert_eq!(places(), 2);
-        turns.lose_one(now);
-        turns.lose_one(now);
+        let (mut line, now) = (Line::new(2, 8), Instant::now());
+        let comes_at = |line: &mut Line<u32>, work, at| line.enter("one", work, Arrival::New, at).begin;
+        assert_eq!([comes_at(&mut line, 1, now), comes_at(&mut line, 2, now)], [[1], [2]]);
+        line.lose_one(now);
+        line.lose_one(now);
+        assert!(comes_at(&mut line, 3, now).is_empty());
         // Whoever is done first pays.
-        places();
-        assert_eq!(places(), 1);
-        turns.regain(now + LOST / 2);
-        assert_eq!(places(), 1);
-        turns.regain(now + LOST);
-        assert_eq!(places(), 2);
-    }
-
-    /// What a future has come to, if to anything.
-    fn now<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
-        match future.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => Some(output),
-            Poll::Pending => None,
-        }
+        assert_eq!([line.next(), line.next()], [None, Some(3)]);
+        assert!(comes_at(&mut line, 4, now + LOST / 2).is_empty());
+        assert_eq!(comes_at(&mut line, 5, now + LOST), [4], "the place is back, for who came first");
+        assert_eq!([line.next(), line.next(), line.next()], [Some(5), None, None]);
+        assert_eq!(line.free, 2);
     }
 
     #[test]
     fn a_flood_waits_for_itself_and_each_of_the_others_has_every_second_turn() {
-        let turns = Turns::new(1, 100);
-        let mut held = turns.free();
-        let mut flood: Vec<_> = (0..10).map(|_| Box::pin(turns.take("flood"))).collect();
-        let mut other: Vec<_> = (0..2).map(|_| Box::pin(turns.take("other"))).collect();
-        assert!(flood.iter_mut().chain(&mut other).all(|waits| now(waits.as_mut()).is_none()));
-        drop(held.take());
-        let mut lanes = [flood, other];
-        for (lane, place) in [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)] {
-            drop(now(lanes[lane][place].as_mut()).unwrap().unwrap());
+        let mut line = Line::new(1, 100);
+        for work in 0..10 {
+            comes(&mut line, "flood", work);
         }
-        assert_eq!(turns.waiting(), 7 - 1, "one more was given a place");
+        comes(&mut line, "other", 100);
+        comes(&mut line, "other", 101);
+        let served: Vec<u32> = std::iter::from_fn(|| line.next()).take(6).collect();
+        assert_eq!(served, [1, 100, 2, 101, 3, 4]);
     }
 
     #[test]
     fn where_no_more_may_wait_it_is_the_last_of_the_flood_that_is_turned_away() {
-        let turns = Turns::new(1, 4);
-        let held = turns.free();
-        let mut flood: Vec<_> = (0..5).map(|_| Box::pin(turns.take("flood"))).collect();
-        let waits: Vec<bool> = flood.iter_mut().map(|waits| now(waits.as_mut()).is_none()).collect();
-        assert_eq!(waits, [true, true, true, true, false]);
-        flood.pop();
-        let mut other: Vec<_> = (0..3).map(|_| Box::pin(turns.take("other"))).collect();
-        let waits: Vec<bool> = other.iter_mut().map(|waits| now(waits.as_mut()).is_none()).collect();
-        assert_eq!(waits, [true, true, false], "half of it and no more");
-        let turned_away: Vec<bool> = flood.iter_mut().map(|waits| now(waits.as_mut()).is_some()).collect();
-        assert_eq!(turned_away, [false, false, true, true]);
-        assert_eq!((turns.waiting(), turns.turned_away()), (4, 4));
-        drop(held);
+        let mut line = Line::new(1, 4);
+        comes(&mut line, "flood", 0);
+        let flood: Vec<_> = (1..=5).map(|work| comes(&mut line, "flood", work).1).collect();
+        assert_eq!(flood, [None, None, None, None, Some(5)]);
+        let other: Vec<_> = (11..=13).map(|work| comes(&mut line, "other", work).1).collect();
+        assert_eq!(other, [Some(4), Some(3), Some(13)], "half of it and no more");
+        assert_eq!((line.waiting, line.turned_away), (4, 4));
     }
 
     #[test]
-    fn who_gives_up_waiting_keeps_no_place_whether_it_was_given_one_or_not() {
-        let turns = Turns::new(1, 8);
-        let held = turns.free();
-        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(turns.take("one"))).collect();
-        assert!(waiting.iter_mut().all(|waits| now(waits.as_mut()).is_none()));
-        drop(waiting.remove(0));
-        // The second is given the place, and never looks.
-        drop(held);
-        drop(waiting.remove(0));
-        drop(now(waiting.remove(0).as_mut()).unwrap());
-        assert!(turns.free().is_some());
+    fn a_build_that_is_slow_has_threads_of_its_own_for_a_while() {
+        let (mut line, now) = (Line::<u32>::new(1, 1), Instant::now());
+        let (quick, slow) = (Some(SLOW / 20), Some(SLOW * 2));
+        for lasted in [quick, slow, slow, quick, slow, slow] {
+            line.tried(lasted, now);
+        }
+        assert!(!line.is_apart(now), "one now and then is the machine's fault");
+        line.tried(slow, now);
+        assert_eq!([now, now + APART].map(|now| line.is_apart(now)), [true, false]);
+        line.tried(None, now + APART);
+        assert!(line.is_apart(now + APART), "once is enough where it was stopped");
+    }
+
+    /// Work that takes too long on a thread that others wait for.
+    fn runs_over(at: &'static AtomicUsize) -> impl Fn() -> usize {
+        move || {
+            crate::trial::run_over();
+            at.fetch_add(1, Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_is_begun_again_on_a_thread_of_its_own_and_what_comes_next_begins_there() {
+        static BEGUN: AtomicUsize = AtomicUsize::new(0);
+        let (turns, threads) = (Turns::new(1, 8), Handle::current());
+        let here = std::thread::current().id();
+        let place = || std::thread::current().id();
+        assert_eq!(turns.take(&threads, "one", place, Arrival::New).await.unwrap(), here);
+        let begun = turns.take(&threads, "one", runs_over(&BEGUN), Arrival::New).await.unwrap();
+        assert_eq!(begun, 1, "for the second time");
+        assert_ne!(turns.take(&threads, "one", place, Arrival::New).await.unwrap(), here);
+        assert_ne!(turns.do_if_free(&threads, place).await.ok().unwrap().unwrap(), here);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_told_to_whoever_waits_for_it_and_harms_no_other() {
+        let (turns, threads) = (Arc::new(Turns::new(1, 8)), Handle::current());
+        let comes = |work: fn() -> u32| {
+            let (turns, threads) = (Arc::clone(&turns), threads.clone());
+            tokio::spawn(async move { turns.take(&threads, "one", work, Arrival::New).await.ok() })
+        };
+        assert!(comes(|| panic!("as the test wants it, here")).await.unwrap_err().is_panic());
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        turns.0.line().tried(None, Instant::now());
+        let (first, threads) = (Arc::clone(&turns), threads.clone());
+        let begun = Mutex::new(begun);
+        let first = tokio::spawn(async move {
+            let work = move || begun.lock().unwrap().recv().is_ok();
+            first.do_if_free(&threads, work).await.ok().unwrap()
+        });
+        while turns.0.line().free > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(turns.do_if_free(&Handle::current(), || ()).await.is_err(), "it is not free any more");
+        let (panics, gives_up) = (comes(|| panic!("as the test wants it")), comes(|| panic!("nobody waits for it")));
+        let last = comes(|| 7);
+        while turns.waiting() < 3 {
+            tokio::task::yield_now().await;
+        }
+        gives_up.abort();
+        assert!(gives_up.await.unwrap_err().is_cancelled());
+        begin.send(()).unwrap();
+        assert!(first.await.unwrap().unwrap());
+        assert!(panics.await.unwrap_err().is_panic());
+        assert_eq!(last.await.unwrap(), Some(7));
+        assert_eq!(turns.waiting(), 0);
     }
 }

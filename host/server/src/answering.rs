@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// None for a call that the host has no row of.
-    pub(crate) call: Option<Call>,
+    pub(crate) call: Option<GuestCall>,
     pub(crate) action: Action,
     /// It was told before: saying it twice does no harm to those who read answers, and is not due to those who obey
     /// commands.
@@ -38,7 +38,7 @@ pub(crate) struct Answer {
 pub(crate) struct Offer {
     action: Action,
     /// None for a caller whom no agent answers.
-    call: Option<(NewCall, Ticket)>,
+    call: Option<(Box<NewCall>, Ticket)>,
 }
 
 impl Offer {
@@ -90,7 +90,7 @@ pub(crate) fn offer(
         Ok(agent) => agent,
         Err(sentence) => return Ok(Offer { action: say(sentence), call: None }),
     };
-    let new = new_call(app, generation, configuration, incoming, &agent);
+    let new = Box::new(new_call(app, generation, configuration, incoming, &agent));
     let ticket = app.calls.ticket(&new.id).map_err(NotNow::Media)?;
     let stream = app.calls.stream_by(&new.provider, &ticket);
     Ok(Offer { action: Action::Stream(stream), call: Some((new, ticket)) })
@@ -115,11 +115,11 @@ pub(crate) async fn admit(
     }
     match app.store.create_call(new).await.map_err(NotNow::Store)? {
         Inserted::Existing(call) if call.ended_at.is_some() => {
-            Ok(Answer { call: Some(call), action: Action::HangUp, again: true })
+            Ok(Answer { call: Some(guest_call(&call)), action: Action::HangUp, again: true })
         }
         Inserted::Existing(call) => {
             let stream = app.calls.stream_action(&call).await.map_err(NotNow::Media)?;
-            Ok(Answer { call: Some(call), action: Action::Stream(stream), again: true })
+            Ok(Answer { call: Some(guest_call(&call)), action: Action::Stream(stream), again: true })
         }
         Inserted::New(call) if !app.calls.has_room() => {
             let (why, action) = ("the host has as many calls as it may", Action::Reject(RejectReason::Busy));
@@ -131,8 +131,9 @@ pub(crate) async fn admit(
             Ok(Box::pin(sent_away(app, call, "failed", why, action)).await)
         }
         Inserted::New(call) => {
-            app.calls.begin(call.clone(), generation.pin(), Arc::clone(configuration));
-            Ok(Answer { call: Some(call), action, again: false })
+            let about = Some(guest_call(&call));
+            app.calls.begin(call, generation.pin(), Arc::clone(configuration));
+            Ok(Answer { call: about, action, again: false })
         }
     }
 }
@@ -141,16 +142,16 @@ pub(crate) async fn admit(
 async fn sent_away(app: &App, call: Call, status: &'static str, why: &str, action: Action) -> Answer {
     app.calls.refuse(&call, status, why).await;
     app.calls.seats.give_back(&call).await;
-    Answer { call: Some(call), action, again: false }
+    Answer { call: Some(guest_call(&call)), action, again: false }
 }
 
 /// A call that there is no seat for is written down, and hears busy.
-async fn turned_away(app: &App, new: NewCall, why: &str) -> Result<Answer, NotNow> {
+async fn turned_away(app: &App, new: Box<NewCall>, why: &str) -> Result<Answer, NotNow> {
     let call = app.store.create_call(new).await.map_err(NotNow::Store)?.into_call();
     if call.ended_at.is_none() {
         app.calls.refuse(&call, "busy", why).await;
     }
-    Ok(Answer { call: Some(call), action: Action::Reject(RejectReason::Busy), again: false })
+    Ok(Answer { call: Some(guest_call(&call)), action: Action::Reject(RejectReason::Busy), again: false })
 }
 
 /// The agent that answers the called number, or what to tell the caller.
@@ -225,7 +226,7 @@ pub(crate) fn command(app: &App, provider: Provider, answer: Answer, stranger: G
     let app = app.clone();
     tokio::spawn(async move {
         let id = answer.call.as_ref().map(|call| call.id.clone());
-        let call = answer.call.as_ref().map_or(stranger, guest_call);
+        let call = answer.call.unwrap_or(stranger);
         let Err(why) = patiently(&provider, || provider.answer(&call, &answer.action)).await else { return };
         tracing::warn!(call = call.id, why, "the provider did not carry out an answer");
         if let Some(id) = id.filter(|_| matches!(answer.action, Action::Stream(_))) {

@@ -36,6 +36,7 @@ pub(crate) struct Settings {
     database_connections: u32,
     redis_url: String,
     trusted_proxies: TrustedProxies,
+    network_threads: usize,
     pub(crate) log: LogSettings,
     pub(crate) keys: Keys,
     limits: Limits,
@@ -275,7 +276,12 @@ impl Settings {
         }
     }
 
-    /// Threads on which plugins look at webhooks.
+    /// Threads that serve the network.
+    pub(crate) fn network_threads(&self) -> usize {
+        if self.network_threads == 0 { cores().div_ceil(2) } else { self.network_threads }
+    }
+
+    /// Threads on which plugins talk to their providers.
     pub(crate) fn guest_threads(&self) -> usize {
         if self.plugins.threads == 0 { cores() * 2 } else { self.plugins.threads }
     }

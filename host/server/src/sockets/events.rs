@@ -82,7 +82,8 @@ async fn answered(app: &App, configuration: &Arc<Configuration>, provider_id: &s
         // Nobody waits for it any more.
         other => (provider(app, configuration, other.as_ref()).await?, Action::HangUp),
     };
-    answering::command(app, provider, Answer { call: found, action, again: false }, stranger(provider_id));
+    let answer = Answer { call: found.as_ref().map(guest_call), action, again: false };
+    answering::command(app, provider, answer, stranger(provider_id));
     Ok(())
 }
 

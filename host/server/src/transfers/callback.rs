@@ -27,21 +27,21 @@ pub(crate) async fn known(app: &App, provider: &str, transfer: &str) -> Result<(
 }
 
 /// Takes a callback that was proved, and answers it.
-pub(crate) async fn act(app: &App, genuine: &mut Genuine, hook: &str, context: &Context) -> Result<Response, Refused> {
-    let (action, leg) = told(app, genuine, hook, context).await?;
+pub(crate) async fn act(
+    app: &App,
+    genuine: &mut Genuine,
+    events: Vec<Event>,
+    context: &Context,
+) -> Result<Response, Refused> {
+    let (action, leg) = told(app, events, context).await?;
     app.metrics.webhook(WebhookOutcome::Accepted);
-    answer::checked(genuine.reply(app, Some(&stranger(&leg)), &action).await?)
+    answer::checked(genuine.reply(app, Some(stranger(&leg)), action).await?)
 }
 
 /// Passes on what happened. Says what the leg is told, and which it is.
-pub(crate) async fn told(
-    app: &App,
-    genuine: &mut Genuine,
-    hook: &str,
-    context: &Context,
-) -> Result<(Action, String), Refused> {
+pub(crate) async fn told(app: &App, events: Vec<Event>, context: &Context) -> Result<(Action, String), Refused> {
     let (mut action, mut leg) = (Action::Acknowledge, String::new());
-    for event in genuine.read(app, hook).await? {
+    for event in events {
         let Some((named, status)) = said(&event) else { continue };
         leg.clone_from(named);
         if matches!(event, Event::Instructions(_)) {

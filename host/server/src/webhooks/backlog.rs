@@ -118,8 +118,8 @@ pub async fn keep_backlog(app: App) {
         let other = |known: &Waiting| build(known).is_some_and(|build| build.digest() != known.failed_by);
         for waiting in app.backlog().due(now_for_guests(), other) {
             let Some(build) = build(&waiting) else { continue };
-            let again = app.guests.spawn(again(app.clone(), build, waiting));
-            again.await.ok();
+            // A task of its own: one that panics keeps no other from being read.
+            tokio::spawn(again(app.clone(), build, waiting)).await.ok();
         }
     }
 }

@@ -28,21 +28,22 @@ pub(crate) async fn take(
     let generation = subject.generation(app).await.map_err(Refused::Unavailable)?;
     let came_at = now_for_guests();
     let about = About::Call { id: call.to_owned(), hook: hook.to_owned() };
-    let mut genuine = match genuine::prove(app, &generation, configuration, request).await {
-        Ok(genuine) => genuine,
+    let (mut genuine, events) = match genuine::prove(app, &generation, configuration, request, reading(hook)).await {
+        Ok(read) => read,
         Err(Unproved { why, request }) => {
             if let Some(request) = request.filter(|_| why.is_failure()) {
-                app.backlog().put(Waiting::of(&generation, about, request, came_at));
+                app.backlog().put(Waiting::of(&generation, about, Request::clone(&request), came_at));
             }
             return Err(why);
         }
     };
-    let outcome = match subject {
-        Subject::Call(call) => act(app, &mut genuine, hook, *call).await,
-        Subject::Transfer(context) => transfers::act(app, &mut genuine, hook, &context).await,
+    let outcome = match (events, subject) {
+        (Ok(events), Subject::Call(call)) => act(app, &mut genuine, events, *call).await,
+        (Ok(events), Subject::Transfer(context)) => transfers::act(app, &mut genuine, events, &context).await,
+        (Err(why), _) => Err(why),
     };
     if outcome.as_ref().is_err_and(Refused::is_failure) {
-        app.backlog().put(Waiting::of(&generation, about, genuine.request().clone(), came_at));
+        app.backlog().put(Waiting::of(&generation, about, Request::clone(genuine.request()), came_at));
     }
     if outcome.is_err() {
         genuine.forget(app).await;
@@ -59,15 +60,23 @@ pub(super) async fn again(
     came_at: u64,
 ) -> Result<(), Refused> {
     let (subject, configuration) = subject(app, &build.describe().name, call).await?;
-    let mut genuine = genuine::prove_as_of(app, build, configuration, request, came_at).await?;
-    let outcome = match subject {
-        Subject::Call(mut call) => told(app, &mut genuine, hook, &mut call).await.map(drop),
-        Subject::Transfer(context) => transfers::told(app, &mut genuine, hook, &context).await.map(drop),
+    let proved = genuine::prove_as_of(app, build, configuration, request, came_at, reading(hook)).await;
+    let (mut genuine, events) = proved?;
+    let outcome = match (events, subject) {
+        (Ok(events), Subject::Call(mut call)) => told(app, &mut genuine, events, &mut call).await.map(drop),
+        (Ok(events), Subject::Transfer(context)) => transfers::told(app, events, &context).await.map(drop),
+        (Err(why), _) => Err(why),
     };
     if outcome.is_err() {
         genuine.forget(app).await;
     }
     outcome
+}
+
+/// What a guest does with a callback that it proved.
+fn reading(hook: &str) -> impl Fn(&App, &mut Genuine) -> Result<Vec<Event>, Refused> + Send + use<> {
+    let hook = hook.to_owned();
+    move |app, genuine| genuine.read(app, &hook)
 }
 
 /// What a callback's path names.
@@ -100,19 +109,19 @@ async fn subject(app: &App, provider: &str, id: &str) -> Result<(Subject, Arc<Co
     Ok((Subject::Call(Box::new(call)), configuration))
 }
 
-async fn act(app: &App, genuine: &mut Genuine, hook: &str, mut call: Call) -> Result<Response, Refused> {
-    let action = match told(app, genuine, hook, &mut call).await? {
+async fn act(app: &App, genuine: &mut Genuine, events: Vec<Event>, mut call: Call) -> Result<Response, Refused> {
+    let action = match told(app, genuine, events, &mut call).await? {
         true => instructions(app, &call).await?,
         false => Action::Acknowledge,
     };
     app.metrics.webhook(WebhookOutcome::Accepted);
-    answer::checked(genuine.reply(app, Some(&guest_call(&call)), &action).await?)
+    answer::checked(genuine.reply(app, Some(guest_call(&call)), action).await?)
 }
 
 /// Passes on what happened. Says whether the provider asks how to go on with the call.
-async fn told(app: &App, genuine: &mut Genuine, hook: &str, call: &mut Call) -> Result<bool, Refused> {
+async fn told(app: &App, genuine: &mut Genuine, events: Vec<Event>, call: &mut Call) -> Result<bool, Refused> {
     let mut asks = false;
-    for event in genuine.read(app, hook).await? {
+    for event in events {
         let named = match &event {
             Event::Status(update) => &update.provider_id,
             Event::Instructions(instructions) => &instructions.provider_id,

@@ -1,5 +1,6 @@
 //! The proof that a webhook is genuine, as a type: only this file makes a [`Genuine`], and only a [`Genuine`] is read.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jackfield_plugins::proof::Basis;
 use jackfield_plugins::types::{Account, Action, Call, Disproof, Event, Fault, Identity, Request, Response};
-use jackfield_plugins::{Generation, GuestError, Turn, WebhookGuest, proof, secrets_of};
+use jackfield_plugins::{Generation, GuestError, WebhookGuest, proof, secrets_of};
 use jackfield_store::{Configuration, Directory, Secret};
 use serde_json::json;
 
@@ -28,12 +29,10 @@ pub(crate) struct Genuine {
     generation: Arc<Generation>,
     /// None once it has written an answer: it is gone before anything is waited for.
     guest: Option<WebhookGuest>,
-    /// Its own, for as long as it goes from one thing to the next.
-    turn: Option<Turn>,
     account: Account,
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) directory: Arc<Directory>,
-    request: Request,
+    request: Arc<Request>,
     replay_key: Option<String>,
     /// Was the same message processed before? Unknown until somebody asks: a call that comes in is known by its own name.
     repeated: Option<bool>,
@@ -48,15 +47,29 @@ pub(crate) struct Genuine {
 /// Why a request is not read; and the request, where it was not its fault.
 pub(crate) struct Unproved {
     pub(super) why: Refused,
-    pub(super) request: Option<Request>,
+    pub(super) request: Option<Arc<Request>>,
+}
+
+/// What one plugin says of a request that may be its own.
+enum Claimed<T> {
+    /// Proved, and then read in the same turn.
+    Proved(Box<Genuine>, T),
+    /// Any plugin can say that a request is its own, also of one that is another's.
+    Said(Arc<Configuration>),
+    No(Refused),
 }
 
 /// Looks for the account that a request proves to be about, over all plugins that recognise it. Until then it is on account of
-/// whoever sent it.
-pub(crate) async fn recognise(app: &App, request: Request, sender: IpAddr) -> Result<Genuine, Refused> {
+/// whoever sent it. What is to be done `then` is done by the same guest in the same turn.
+pub(crate) async fn recognise<T: Send + 'static>(
+    app: &App,
+    request: Request,
+    sender: IpAddr,
+    then: impl Fn(&App, &mut Genuine) -> T + Copy + Send + 'static,
+) -> Result<(Box<Genuine>, T), Refused> {
     let directory = app.store.directory();
     let (mut refused, mut weak) = (Refused::NotGenuine("unrecognised"), None);
-    let input = input_of(&request);
+    let (input, request) = (input_of(&request), Arc::new(request));
     // A provider that nobody has an account with is not asked: it costs nothing, and learns nothing of others' calls.
     let asked = |generation: &Arc<Generation>| {
         generation.reads_webhooks() && directory.configurations_of(&generation.describe().name).next().is_some()
@@ -65,31 +78,41 @@ pub(crate) async fn recognise(app: &App, request: Request, sender: IpAddr) -> Re
     // Whoever has no turn free is asked once more behind all others: what is kept waiting by one plugin is its own.
     let mut first_round = queue.len();
     while let Some(generation) = queue.pop_front() {
-        let turn = match generation.free_turn() {
-            Some(turn) => Ok(turn),
-            None if first_round > 0 => {
+        let work = {
+            let (app, generation, directory) = (app.clone(), Arc::clone(&generation), Arc::clone(&directory));
+            let request = Arc::clone(&request);
+            move || match claimed(&app, &generation, &directory, &request, &input) {
+                Ok((_, configuration, held)) if held.basis == Basis::Plugin => Claimed::Said(configuration),
+                Ok(claim) => {
+                    let mut genuine = genuine(claim, Arc::clone(&directory), Arc::clone(&request), input);
+                    let done = then(&app, &mut genuine);
+                    Claimed::Proved(genuine, done)
+                }
+                Err(why) => Claimed::No(why),
+            }
+        };
+        let outcome = match generation.turn_if_free(&app.guests, work).await {
+            Ok(outcome) => outcome,
+            Err(_) if first_round > 0 => {
                 first_round -= 1;
-                queue.push_back(Arc::clone(&generation));
+                queue.push_back(generation);
                 continue;
             }
-            None => generation.turn(&sender.to_string()).await,
+            Err(work) => generation.turn(&app.guests, &sender.to_string(), work).await,
         };
         first_round = first_round.saturating_sub(1);
-        let outcome = match turn {
-            Ok(turn) => claimed(app, &generation, &directory, &request, &input).map(|claim| (claim, turn)),
-            Err(error) => Err(Refused::Unavailable(error.to_string())),
-        };
         match outcome {
-            // Any plugin can say that a request is its own, also of one that is another's.
-            Ok((claim, _)) if claim.2.basis == Basis::Plugin => {
-                weak.get_or_insert(claim);
+            Ok(Claimed::Proved(genuine, done)) => return Ok((genuine, done)),
+            Ok(Claimed::Said(configuration)) => {
+                weak.get_or_insert((generation, configuration));
             }
-            Ok((claim, turn)) => return Ok(genuine(claim, Some(turn), directory, request, input)),
             // It may have been this one's, and must not keep the others from it.
-            Err(why) => refused = refused.or(why),
+            Ok(Claimed::No(why)) => refused = refused.or(why),
+            Err(error) => refused = refused.or(Refused::Unavailable(error.to_string())),
         }
     }
-    Ok(genuine(weak.ok_or(refused)?, None, directory, request, input))
+    let (generation, configuration) = weak.ok_or(refused)?;
+    Ok(prove_shared(app, &generation, configuration, request, now_for_guests(), then).await?)
 }
 
 /// Who is to read a request, and about which account.
@@ -125,42 +148,60 @@ fn claimed(
     Err(Refused::NotGenuine(reason))
 }
 
-/// Proves a request about a known account, with the generation that is to read it.
-pub(crate) async fn prove(
+/// Proves a request about a known account, with the generation that is to read it. What is to be done `then` is done by the same
+/// guest in the same turn.
+pub(crate) async fn prove<T: Send + 'static>(
     app: &App,
     generation: &Arc<Generation>,
     configuration: Arc<Configuration>,
     request: Request,
-) -> Result<Genuine, Unproved> {
-    prove_as_of(app, generation, configuration, request, now_for_guests()).await
+    then: impl Fn(&App, &mut Genuine) -> T + Send + 'static,
+) -> Result<(Box<Genuine>, T), Unproved> {
+    prove_as_of(app, generation, configuration, request, now_for_guests(), then).await
 }
 
 /// The same for a request that came at that time, in Unix milliseconds.
-pub(super) async fn prove_as_of(
+pub(super) async fn prove_as_of<T: Send + 'static>(
     app: &App,
     generation: &Arc<Generation>,
     configuration: Arc<Configuration>,
     request: Request,
     came_at: u64,
-) -> Result<Genuine, Unproved> {
-    let input = input_of(&request);
-    let outcome = match generation.turn(&configuration.id).await {
-        Ok(turn) => fresh(app, generation, &input).and_then(|mut guest| {
-            let outcome = proven(app, &mut guest, &configuration, &request, came_at)?;
-            Ok((guest, outcome, turn))
-        }),
-        Err(error) => Err(Refused::Unavailable(error.to_string())),
-    };
-    match outcome {
-        Ok((guest, Ok(held), turn)) => {
-            let directory = app.store.directory();
-            Ok(genuine((guest, configuration, held), Some(turn), directory, request, input))
+    then: impl Fn(&App, &mut Genuine) -> T + Send + 'static,
+) -> Result<(Box<Genuine>, T), Unproved> {
+    prove_shared(app, generation, configuration, Arc::new(request), came_at, then).await
+}
+
+async fn prove_shared<T: Send + 'static>(
+    app: &App,
+    generation: &Arc<Generation>,
+    configuration: Arc<Configuration>,
+    request: Arc<Request>,
+    came_at: u64,
+    then: impl Fn(&App, &mut Genuine) -> T + Send + 'static,
+) -> Result<(Box<Genuine>, T), Unproved> {
+    let whose = configuration.id.clone();
+    let work = {
+        let (app, generation, request) = (app.clone(), Arc::clone(generation), Arc::clone(&request));
+        move || -> Result<Result<(Box<Genuine>, T), &'static str>, Refused> {
+            let input = input_of(&request);
+            let mut guest = fresh(&app, &generation, &input)?;
+            Ok(proven(&app, &mut guest, &configuration, &request, came_at)?.map(|held| {
+                let (claim, directory) = ((guest, Arc::clone(&configuration), held), app.store.directory());
+                let mut genuine = genuine(claim, directory, Arc::clone(&request), input);
+                let done = then(&app, &mut genuine);
+                (genuine, done)
+            }))
         }
-        Ok((_, Err(why), _)) => {
+    };
+    match generation.turn(&app.guests, &whose, work).await {
+        Ok(Ok(Ok(proved))) => Ok(proved),
+        Ok(Ok(Err(why))) => {
             generation.refused();
             Err(Refused::NotGenuine(why).into())
         }
-        Err(why) => Err(Unproved { why, request: Some(request) }),
+        Ok(Err(why)) => Err(Unproved { why, request: Some(request) }),
+        Err(error) => Err(Unproved { why: Refused::Unavailable(error.to_string()), request: Some(request) }),
     }
 }
 
@@ -205,32 +246,21 @@ impl Genuine {
         Ok(repeated)
     }
 
-    /// The guest, and its turn: the one that it has still, or its next.
-    async fn at_work(&mut self, app: &App) -> Result<(Turn, WebhookGuest), Refused> {
-        let turn = match self.turn.take() {
-            Some(turn) => turn,
-            None => self.generation.next_turn(&self.configuration.id).await,
-        };
-        let guest = self.guest.take().map_or_else(|| fresh(app, &self.generation, &self.input), Ok)?;
-        Ok((turn, guest))
-    }
-
-    /// What it says. A call that comes in is to be answered at once: its guest keeps its turn.
-    pub(crate) async fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
-        let (turn, mut guest) = self.at_work(app).await?;
+    /// What it says. To be asked for in its guest's turn.
+    pub(crate) fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
+        let mut guest = self.guest.take().map_or_else(|| fresh(app, &self.generation, &self.input), Ok)?;
         let began = Instant::now();
         let read = guest.read(&self.account, &self.request, hook);
         self.spent += began.elapsed();
         self.guest = Some(guest);
         match read {
             Ok(Ok(events)) => {
-                self.turn = Some(turn).filter(|_| matches!(events.first(), Some(Event::Incoming(_))));
                 let generation = &self.generation;
                 app.rollout.breaker().did_well(generation.digest());
                 generation.answered(u64::try_from(self.spent.as_micros()).unwrap_or(u64::MAX));
                 app.rollout.saw(generation, hook, || Sample {
                     account: self.account.clone(),
-                    request: self.request.clone(),
+                    request: Request::clone(&self.request),
                     hook: hook.to_owned(),
                     at: self.proved_at,
                 });
@@ -245,25 +275,34 @@ impl Genuine {
     /// Goes on with another build of the plugin: the one that the call begins on.
     pub(crate) fn switch(&mut self, generation: &Arc<Generation>) {
         if generation.digest() != self.generation.digest() {
-            (self.guest, self.turn) = (None, None);
+            self.guest = None;
             self.generation = Arc::clone(generation);
         }
     }
 
-    /// How this provider writes an answer. A guest that failed gets one more try in a fresh store.
-    pub(crate) async fn reply(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
-        let (_turn, mut guest) = self.at_work(app).await?;
-        let written = match guest.reply(&self.account, call, action) {
-            Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
-                guest = fresh(app, &self.generation, &self.input)?;
-                guest.reply(&self.account, call, action)
-            }
-            written => written,
+    /// How this provider writes an answer, in the turn that its guest has.
+    pub(super) fn reply_now(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
+        let written = write(app, &self.generation, self.guest.take(), &self.account, &self.input, call, action);
+        self.checked(app, written)
+    }
+
+    /// The same in a turn of its own.
+    pub(crate) async fn reply(&mut self, app: &App, call: Option<Call>, action: Action) -> Result<Response, Refused> {
+        let work = {
+            let (app, generation, guest) = (app.clone(), Arc::clone(&self.generation), Cell::new(self.guest.take()));
+            let (account, input) = (self.account.clone(), self.input);
+            move || write(&app, &generation, guest.take(), &account, &input, call.as_ref(), &action)
         };
+        let written = self.generation.next_turn(&app.guests, &self.configuration.id, work).await;
+        self.checked(app, written.unwrap_or_else(|error| Err(Unwritten::Guest(error))))
+    }
+
+    fn checked(&self, app: &App, written: Written) -> Result<Response, Refused> {
         match written {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(fault)) => Err(Refused::Plugin(told(&fault))),
-            Err(error) => Err(failed(app, &self.generation, &self.request, &error)),
+            Err(Unwritten::NotAsked(why)) => Err(why),
+            Err(Unwritten::Guest(error)) => Err(failed(app, &self.generation, &self.request, &error)),
         }
     }
 
@@ -275,6 +314,36 @@ impl Genuine {
     }
 }
 
+/// What came of writing an answer.
+type Written = Result<Result<Response, Fault>, Unwritten>;
+
+enum Unwritten {
+    NotAsked(Refused),
+    Guest(GuestError),
+}
+
+/// A guest that failed gets one more try in a fresh store.
+fn write(
+    app: &App,
+    generation: &Arc<Generation>,
+    guest: Option<WebhookGuest>,
+    account: &Account,
+    input: &[u8; 32],
+    call: Option<&Call>,
+    action: &Action,
+) -> Written {
+    let another = || fresh(app, generation, input).map_err(Unwritten::NotAsked);
+    let mut guest = guest.map_or_else(another, Ok)?;
+    let written = match guest.reply(account, call, action) {
+        Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
+            guest = another()?;
+            guest.reply(account, call, action)
+        }
+        written => written,
+    };
+    written.map_err(Unwritten::Guest)
+}
+
 /// What an input is remembered by: all that a plugin reads of it but its headers, which differ with every try.
 fn input_of(request: &Request) -> [u8; 32] {
     let path = request.url.split_once("/api/").map_or(request.url.as_str(), |(_, path)| path);
@@ -283,6 +352,9 @@ fn input_of(request: &Request) -> [u8; 32] {
 
 /// A plugin failed at an input.
 fn failed(app: &App, generation: &Generation, request: &Request, error: &GuestError) -> Refused {
+    if matches!(error, GuestError::Postponed { .. }) {
+        return Refused::Unavailable(error.to_string());
+    }
     let (plugin, input) = (&generation.describe().name, input_of(request));
     let shown = || {
         let shown = redacted(request);
@@ -403,19 +475,17 @@ fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
 
 fn genuine(
     (guest, configuration, held): Claim,
-    turn: Option<Turn>,
     directory: Arc<Directory>,
-    request: Request,
+    request: Arc<Request>,
     input: [u8; 32],
-) -> Genuine {
+) -> Box<Genuine> {
     let Held { account, replay_key, at: proved_at, spent, basis: _ } = held;
     // Without a key there is nothing to know it by.
     let repeated = replay_key.is_none().then_some(false);
     let (generation, guest) = (Arc::clone(guest.generation()), Some(guest));
-    Genuine {
+    Box::new(Genuine {
         generation,
         guest,
-        turn,
         account,
         configuration,
         directory,
@@ -425,7 +495,7 @@ fn genuine(
         input,
         proved_at,
         spent,
-    }
+    })
 }
 
 /// A fault as an operator reads it; what the provider sent is not repeated.
