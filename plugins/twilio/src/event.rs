@@ -45,10 +45,10 @@ impl Webhooks for Twilio {
 
 /// Hints only: what proves anything is the signature.
 fn recognised(request: &Request, form: &Form) -> bool {
-    let agent = header(request, "user-agent").unwrap_or_default().to_ascii_lowercase();
+    let agent = || header(request, "user-agent").unwrap_or_default().to_ascii_lowercase();
     let headers = ["x-twilio-signature", "i-twilio-idempotency-token", "x-home-region"];
-    agent.contains("twilioproxy")
-        || headers.iter().any(|name| header(request, name).is_some())
+    headers.iter().any(|name| header(request, name).is_some())
+        || agent().contains("twilioproxy")
         || (form.get("CallSid").is_some()
             && form.get("ApiVersion").is_some()
             && form.get("AccountSid").is_some_and(|sid| is_sid(sid, "AC")))

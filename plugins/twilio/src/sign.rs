@@ -26,9 +26,9 @@ pub(crate) fn authenticate(account: &Account, request: &Request) -> Result<Proof
     let urls = urls(&request.url);
     fits(urls.len() * secrets.len(), request.url.len() + parameters.len() + digest.len())?;
     for url in urls {
-        let message = [url.as_bytes(), parameters.as_bytes()].concat();
         any_of.extend(secrets.iter().map(|secret| {
-            let (secret, message, digest) = ((*secret).to_owned(), message.clone(), digest.clone());
+            let (secret, digest) = ((*secret).to_owned(), digest.clone());
+            let message = [url.as_bytes(), parameters.as_bytes()].concat();
             Check::Hmac(HmacCheck { secret, hash, message, digest })
         }));
     }
