@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot::{self, Receiver};
 
 use crate::fault::GuestError;
+use crate::limits::thread_cpu;
 use crate::trial::on_trial;
 
 /// The queue of a build.
@@ -43,7 +44,8 @@ pub(crate) enum Arrival {
 
 /// How long a place is lost for.
 const LOST: Duration = Duration::from_secs(10);
-/// A turn that takes longer is slow; on a machine with much to do one now and then is.
+/// A turn that takes longer is slow. By the clock at first, which costs nothing to ask: on a machine with much to do one now and
+/// then is. After so many in a row the next is held to the CPU time of its thread.
 const SLOW: Duration = Duration::from_millis(1);
 const SLOW_IN_A_ROW: u32 = 3;
 /// How long a build that is slow has none but threads of its own.
@@ -99,15 +101,21 @@ impl Turns {
     /// Does work that has a place, unless it takes too long: then it has its place still.
     fn tried_here<T>(&self, threads: &Handle, work: &impl Fn() -> T) -> Option<T> {
         let began = Instant::now();
-        if self.0.line().is_apart(began) {
-            return None;
-        }
+        let is_suspect = {
+            let line = self.0.line();
+            if line.is_apart(began) {
+                return None;
+            }
+            line.is_suspect()
+        };
+        let ran_before = is_suspect.then(thread_cpu);
         let mut place = Place { queue: &self.0, threads, is_left: true };
         let outcome = on_trial(work);
         place.is_left = outcome.is_some();
         let now = Instant::now();
-        let lasted = outcome.is_some().then(|| now.duration_since(began));
-        self.0.line().tried(lasted, now);
+        let lasted =
+            || ran_before.map_or_else(|| now.duration_since(began), |before| thread_cpu().saturating_sub(before));
+        self.0.line().tried(outcome.is_some().then(lasted), now);
         outcome
     }
 
@@ -293,12 +301,18 @@ impl<W> Line<W> {
         self.apart_until.is_some_and(|until| now < until)
     }
 
+    /// Is the next turn to be measured by CPU time?
+    fn is_suspect(&self) -> bool {
+        self.slow >= SLOW_IN_A_ROW
+    }
+
     /// A turn was over so soon where others waited for its thread; or it was not.
     fn tried(&mut self, lasted: Option<Duration>, now: Instant) {
         let is_slow = lasted.is_none_or(|lasted| lasted > SLOW);
-        self.slow = if is_slow { self.slow + 1 } else { 0 };
-        if lasted.is_none() || self.slow >= SLOW_IN_A_ROW {
+        if lasted.is_none() || is_slow && self.is_suspect() {
             (self.slow, self.apart_until) = (0, Some(now + APART));
+        } else {
+            self.slow = if is_slow { self.slow + 1 } else { 0 };
         }
     }
 
@@ -416,11 +430,17 @@ mod tests {
     fn a_build_that_is_slow_has_threads_of_its_own_for_a_while() {
         let (mut line, now) = (Line::<u32>::new(1, 1), Instant::now());
         let (quick, slow) = (Some(SLOW / 20), Some(SLOW * 2));
-        for lasted in [quick, slow, slow, quick, slow, slow] {
+        for lasted in [quick, slow, slow, quick, slow, slow, slow] {
+            assert!(!line.is_suspect());
             line.tried(lasted, now);
         }
-        assert!(!line.is_apart(now), "one now and then is the machine's fault");
-        line.tried(slow, now);
+        assert!(line.is_suspect());
+        line.tried(quick, now);
+        assert!(!line.is_suspect() && !line.is_apart(now), "it was the machine's fault");
+        for _ in 0..4 {
+            assert!(!line.is_apart(now));
+            line.tried(slow, now);
+        }
         assert_eq!([now, now + APART].map(|now| line.is_apart(now)), [true, false]);
         line.tried(None, now + APART);
         assert!(line.is_apart(now + APART), "once is enough where it was stopped");
@@ -444,6 +464,10 @@ mod tests {
         let begun = turns.take(&threads, "one", runs_over(&BEGUN), Arrival::New).await.unwrap();
         assert_eq!(begun, 1, "for the second time");
         assert_ne!(turns.take(&threads, "one", place, Arrival::New).await.unwrap(), here);
+        // Its thread gives the place back after it has told.
+        while turns.0.line().free == 0 {
+            tokio::task::yield_now().await;
+        }
         assert_ne!(turns.do_if_free(&threads, place).await.ok().unwrap().unwrap(), here);
     }
 
