@@ -91,6 +91,9 @@ async fn write_all(mut inbox: mpsc::Receiver<Job>, desk: Desk) {
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         // Whoever is about to ask joins this commit.
         for _ in 0..if rush.is_on(Instant::now()) { ROUNDS } else { 1 } {
+            if jobs.len() >= GROUP {
+                break;
+            }
             tokio::task::yield_now().await;
             while jobs.len() < GROUP
                 && let Ok(job) = inbox.try_recv()

@@ -276,9 +276,9 @@ impl Settings {
         }
     }
 
-    /// Threads that serve the network.
+    /// Threads that serve the network: as many as one plugin has turns at a time.
     pub(crate) fn network_threads(&self) -> usize {
-        if self.network_threads == 0 { cores().div_ceil(2) } else { self.network_threads }
+        if self.network_threads == 0 { (cores() / 2).max(1) } else { self.network_threads }
     }
 
     /// Threads on which plugins talk to their providers.
