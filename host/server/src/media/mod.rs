@@ -6,6 +6,7 @@ mod cast;
 mod figures;
 mod keep;
 pub(crate) mod recorder;
+mod rest;
 pub(crate) mod socket;
 mod stream;
 mod wire;

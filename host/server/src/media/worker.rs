@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::recorder::Recorder;
+use super::rest;
 use super::stream::{self, StreamOrder};
 use crate::metrics::Metrics;
 
@@ -94,7 +95,11 @@ impl Worker {
         let (orders, inbox) = mpsc::unbounded_channel();
         let streams = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&streams);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(rest::before_wait)
+            .on_thread_unpark(rest::after_wait)
+            .build()?;
         let work = move || {
             first();
             runtime.block_on(serve(inbox, count, metrics, recorder));
