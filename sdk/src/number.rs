@@ -6,14 +6,20 @@
 /// as it is, since no country's code does.
 pub fn canonical(raw: &str) -> String {
     let raw = raw.trim();
+    // As most are written.
+    if raw.strip_prefix('+').is_some_and(is_number) {
+        return raw.to_owned();
+    }
     if raw.contains([':', '@']) {
         return raw.to_owned();
     }
     let digits: String = raw.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
     let bare = digits.strip_prefix('+').unwrap_or(&digits);
-    let is_number =
-        (8..=15).contains(&bare.len()) && !bare.starts_with('0') && bare.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { format!("+{bare}") } else { raw.to_owned() }
+    if is_number(bare) { format!("+{bare}") } else { raw.to_owned() }
+}
+
+fn is_number(bare: &str) -> bool {
+    (8..=15).contains(&bare.len()) && !bare.starts_with('0') && bare.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The digits alone, for providers that write numbers without `+`.

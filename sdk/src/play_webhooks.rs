@@ -22,7 +22,7 @@ pub struct Dialect {
 }
 
 /// An outbound call is known by the name its order got, which a callback repeats; others by their own.
-fn call_id<'a>(form: &'a Form<'_>) -> Option<&'a str> {
+fn call_id(form: &Form) -> Option<&str> {
     let order = form.get("RequestUUID").filter(|_| form.get("Direction") == Some("outbound"));
     order.or(form.get("CallUUID")).or(form.get("RequestUUID"))
 }

@@ -52,10 +52,7 @@ fn recognised(request: &Request, named: &str) -> bool {
 /// What a webhook says, wherever it says it. An update may come as a list of one.
 pub(crate) fn said(request: &Request) -> Option<Value> {
     if request.method == "GET" {
-        let pairs = Form::of(request);
-        return Some(
-            pairs.pairs().iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect(),
-        );
+        return Some(Form::of(request).pairs().map(|(name, value)| (name.to_owned(), Value::from(value))).collect());
     }
     let said: Value = serde_json::from_slice(&request.body).ok()?;
     match said {

@@ -2,7 +2,7 @@
 
 use jackfield_sdk::account;
 use jackfield_sdk::form;
-use jackfield_sdk::form::{Form, Pair};
+use jackfield_sdk::form::Form;
 use jackfield_sdk::proof::{base64_digest, fits, hmac_sha256, malformed};
 use jackfield_sdk::request::{media_type, optional_security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Proof, Request};
@@ -57,7 +57,8 @@ fn signed_v2(request: &Request, nonce: &str) -> Result<String, Disproof> {
 /// The URL with its query decoded and sorted, the form behind it, and the nonce.
 fn signed_v3(request: &Request, nonce: &str) -> Result<String, Disproof> {
     let query = form::query(&request.url).unwrap_or_default().split('#').next().unwrap_or_default();
-    let query: Vec<String> = sorted(query.as_bytes()).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let query = Form::parse(query.as_bytes());
+    let query: Vec<String> = sorted(&query).iter().map(|(name, value)| format!("{name}={value}")).collect();
     let query = query.join("&");
     let posted = parameters(request)?;
     let mut text = base(request).to_owned();
@@ -79,11 +80,11 @@ fn parameters(request: &Request) -> Result<String, Disproof> {
     if media_type(request) != "application/x-www-form-urlencoded" {
         return Err(malformed("the body is no form"));
     }
-    Ok(sorted(&request.body).iter().map(|(name, value)| format!("{name}{value}")).collect())
+    Ok(sorted(&Form::of(request)).iter().map(|(name, value)| format!("{name}{value}")).collect())
 }
 
-fn sorted(bytes: &[u8]) -> Vec<Pair<'_>> {
-    let mut pairs = Form::parse(bytes).pairs().to_vec();
+fn sorted(form: &Form) -> Vec<(&str, &str)> {
+    let mut pairs: Vec<(&str, &str)> = form.pairs().collect();
     pairs.sort_unstable();
     pairs
 }

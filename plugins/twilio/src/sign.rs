@@ -5,7 +5,7 @@
 
 use jackfield_sdk::account;
 use jackfield_sdk::encoding::{from_base64, sha256_hex};
-use jackfield_sdk::form::{self, Form, Pair};
+use jackfield_sdk::form::{self, Form};
 use jackfield_sdk::proof::fits;
 use jackfield_sdk::request::{header, media_type, optional_security_header, security_header};
 use jackfield_sdk::types::{Account, Check, Disproof, Hash, HmacCheck, Proof, Request};
@@ -58,7 +58,7 @@ fn scheme(account: &Account, request: &Request) -> Result<(Hash, Vec<&'static st
 fn parameters(request: &Request) -> Result<String, Disproof> {
     let media_type = media_type(request);
     if media_type == "application/x-www-form-urlencoded" {
-        return Ok(if request.method == "GET" { String::new() } else { sorted(&request.body) });
+        return Ok(if request.method == "GET" { String::new() } else { sorted(request) });
     }
     // Any other body, and what calls itself JSON without one, counts only through its hash.
     let has_body = !request.body.is_empty() || media_type.ends_with("json");
@@ -69,12 +69,12 @@ fn parameters(request: &Request) -> Result<String, Disproof> {
 }
 
 /// Every distinct name and value, in the order of their bytes.
-fn sorted(body: &[u8]) -> String {
-    let form = Form::parse(body);
-    let mut pairs: Vec<&Pair<'_>> = form.pairs().iter().collect();
+fn sorted(request: &Request) -> String {
+    let form = Form::of(request);
+    let mut pairs: Vec<(&str, &str)> = form.pairs().collect();
     pairs.sort_unstable();
     pairs.dedup();
-    let mut text = String::with_capacity(body.len());
+    let mut text = String::with_capacity(request.body.len());
     for (name, value) in pairs {
         text.push_str(name);
         text.push_str(value);
@@ -86,9 +86,9 @@ fn sorted(body: &[u8]) -> String {
 fn body_is_named(request: &Request) -> bool {
     let query = form::query(&request.url).unwrap_or_default();
     let named = Form::parse(query.as_bytes());
-    let mut hashes = named.pairs().iter().filter(|(name, _)| name == "bodySHA256");
+    let mut hashes = named.pairs().filter(|(name, _)| *name == "bodySHA256");
     match (hashes.next(), hashes.next()) {
-        (Some((_, hash)), None) => *hash == sha256_hex(&request.body),
+        (Some((_, hash)), None) => hash == sha256_hex(&request.body),
         _ => false,
     }
 }

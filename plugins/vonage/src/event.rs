@@ -40,8 +40,7 @@ fn said(request: &Request) -> Option<Value> {
     if request.method != "GET" {
         return serde_json::from_slice(&request.body).ok().filter(Value::is_object);
     }
-    let pairs = Form::of(request);
-    Some(pairs.pairs().iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect())
+    Some(Form::of(request).pairs().map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
 }
 
 fn event(hook: &str, said: &Value) -> Result<Event, Fault> {
