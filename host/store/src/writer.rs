@@ -14,7 +14,7 @@ use crate::error::{StoreError, is_conflict};
 use crate::model::{CallChange, NewCall, NewEvent};
 
 /// Calls in one statement. Bounded so that the prepared statements are few.
-const GROUP: usize = 32;
+const GROUP: usize = 64;
 /// How often a group lets all others have their turn that can do something, where many come. Not a time: a timer's millisecond is
 /// longer, and lets the threads fall asleep.
 const ROUNDS: usize = 8;

@@ -1,6 +1,6 @@
 //! Shared state of one host: in this process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Transfers {
 /// of a million are taken for one happens once in 30 million times.
 #[derive(Debug, Default)]
 struct Count {
-    calls: BTreeMap<u64, Instant>,
+    calls: HashMap<u64, Instant>,
     /// None of them ends before: only from then on is it worth looking for those that did.
     earliest: Option<Instant>,
     second: Option<Instant>,
