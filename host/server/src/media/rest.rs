@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 const REST: Duration = Duration::from_millis(1);
 
 thread_local! {
-    static PACE: Cell<Pace> = const { Cell::new(Pace { parked: None, woken: None, is_busy: false }) };
+    static PACE: Cell<Pace> = const { Cell::new(Pace { waited: None, woken: None }) };
 }
 
 /// How often the thread is woken.
 #[derive(Clone, Copy)]
 struct Pace {
-    parked: Option<Instant>,
+    /// Since when it waited last.
+    waited: Option<Instant>,
+    /// Until when.
     woken: Option<Instant>,
-    /// Whether there was something to do sooner than a rest would have lasted.
-    is_busy: bool,
 }
 
 /// Before the thread waits for its sockets: sleeps for what is left of the rest if the last wait was short.
@@ -30,26 +30,22 @@ pub(super) fn before_wait() {
     if let Some(left) = pace.left(Instant::now()) {
         thread::sleep(left);
     }
-    pace.parked = Some(Instant::now());
+    pace.waited = Some(Instant::now());
     PACE.set(pace);
 }
 
 /// After the wait.
 pub(super) fn after_wait() {
-    let mut pace = PACE.get();
-    pace.woke(Instant::now());
-    PACE.set(pace);
+    PACE.set(Pace { woken: Some(Instant::now()), ..PACE.get() });
 }
 
 impl Pace {
+    /// Of the rest, if there was something to do sooner than one lasts.
     fn left(self, now: Instant) -> Option<Duration> {
-        let woken = self.woken.filter(|_| self.is_busy)?;
-        REST.checked_sub(now.duration_since(woken)).filter(|left| !left.is_zero())
-    }
-
-    fn woke(&mut self, now: Instant) {
-        self.is_busy = self.parked.is_some_and(|parked| now.duration_since(parked) < REST);
-        self.woken = Some(now);
+        let (waited, woken) = self.waited.zip(self.woken)?;
+        let is_busy = woken.duration_since(waited) < REST;
+        let left = REST.saturating_sub(now.duration_since(woken));
+        (is_busy && !left.is_zero()).then_some(left)
     }
 }
 
@@ -57,32 +53,28 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn parked_at(now: Instant) -> Pace {
-        Pace { parked: Some(now), woken: None, is_busy: false }
+    /// One that waited so long until now.
+    fn after(wait: Duration) -> (Pace, Instant) {
+        let waited = Instant::now();
+        (Pace { waited: Some(waited), woken: Some(waited + wait) }, waited + wait)
     }
 
     #[test]
     fn what_comes_one_by_one_is_gathered() {
-        let parked = Instant::now();
-        let mut pace = parked_at(parked);
-        let woken = parked + REST / 10;
-        pace.woke(woken);
+        let (pace, woken) = after(REST / 10);
         assert_eq!(pace.left(woken + REST / 4), Some(REST * 3 / 4));
     }
 
     #[test]
     fn a_worker_with_little_to_do_does_not_rest() {
-        let parked = Instant::now();
-        let mut pace = parked_at(parked);
-        pace.woke(parked + REST * 5);
-        assert_eq!(pace.left(parked + REST * 5), None);
+        let (pace, woken) = after(REST * 5);
+        assert_eq!(pace.left(woken), None);
+        assert_eq!(Pace { waited: None, woken: None }.left(woken), None);
     }
 
     #[test]
     fn work_that_took_as_long_as_a_rest_stands_for_it() {
-        let parked = Instant::now();
-        let mut pace = parked_at(parked);
-        pace.woke(parked);
-        assert_eq!(pace.left(parked + REST), None);
+        let (pace, woken) = after(Duration::ZERO);
+        assert_eq!(pace.left(woken + REST), None);
     }
 }
