@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use crate::error::StoreError;
 use crate::ids::id_bound;
 use crate::model::{Call, CallChange, CallEvent, CallFilter, Inserted, NewCall, NewEvent, Page};
+use crate::names::name_key;
 use crate::store::Store;
 
 pub(crate) const COLUMNS: &str = "id, organization_id, owner, epoch, direction, status, provider, generation, configuration_id, agent_id, from_address, \
@@ -83,8 +84,11 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn call_by_provider_id(&self, configuration: &str, id: &str) -> Result<Option<Call>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM calls WHERE configuration_id = $1 AND provider_call_id = $2");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(configuration).bind(id);
+        let sql = format!(
+            "SELECT {COLUMNS} FROM calls WHERE name_key = $3 AND configuration_id = $1 AND provider_call_id = $2"
+        );
+        let query =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(configuration).bind(id).bind(name_key(configuration, id));
         let row = query.fetch_optional(&self.pool).await?;
         row.as_ref().map(call).transpose()
     }

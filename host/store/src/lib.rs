@@ -14,6 +14,7 @@ mod ids;
 mod keyring;
 pub mod mask;
 mod model;
+mod names;
 mod numbers;
 mod organizations;
 mod reseal;

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, watch};
 use crate::directory::Directory;
 use crate::error::StoreError;
 use crate::keyring::{Keyring, KeyringError};
+use crate::names;
 use crate::writer::{Places, Writer};
 
 /// The durable store. Cheap to clone.
@@ -144,6 +145,7 @@ impl Store {
         if backend == Backend::Sqlite {
             open_all(&pool, connections).await?;
         }
+        names::key_all(&pool).await?;
         let writer = Writer::start(backend.pool(1).connect(&url).await?, backend.places());
         let store = Self {
             pool,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::{StoreError, is_conflict};
 use crate::model::{CallChange, NewCall, NewEvent};
+use crate::names::name_key;
 
 /// Calls in one statement. Bounded so that the prepared statements are few.
 const GROUP: usize = 64;
@@ -189,8 +190,8 @@ fn is_lost(error: &sqlx::Error) -> bool {
 
 const CREATE: &str = "INSERT INTO calls (id, organization_id, owner, direction, status, provider, generation, \
                       configuration_id, agent_id, from_address, to_address, provider_call_id, memo, created_at, \
-                      order_key) VALUES ";
-const COLUMNS: usize = 15;
+                      order_key, name_key) VALUES ";
+const COLUMNS: usize = 16;
 
 async fn create(desk: &Desk, calls: &[Creating]) -> Result<New, sqlx::Error> {
     let mut connection = desk.pool.acquire().await?;
@@ -223,6 +224,7 @@ fn values(calls: &[Creating]) -> Result<AnyArguments, BoxDynError> {
         values.add(hex::encode(&call.memo))?;
         values.add(call.created_at)?;
         values.add(&call.order_key)?;
+        values.add(call.provider_call_id.as_deref().map(|name| name_key(&call.configuration_id, name)))?;
     }
     Ok(values)
 }
@@ -320,7 +322,7 @@ async fn change_that_may_conflict(
     at: i64,
 ) -> Result<Result<bool, StoreError>, sqlx::Error> {
     let mut nested = connection.begin().await?;
-    match change_one(&mut nested, id, change, events, at).await {
+    match change_and_name(&mut nested, id, change, events, at).await {
         Ok(known) => nested.commit().await.map(|()| Ok(known)),
         Err(error) if is_conflict(&error) => {
             let sentence = "another call has the provider's id".to_owned();
@@ -328,6 +330,25 @@ async fn change_that_may_conflict(
         }
         Err(error) => Err(error),
     }
+}
+
+async fn change_and_name(
+    connection: &mut AnyConnection,
+    id: &str,
+    change: &CallChange,
+    events: &[NewEvent],
+    at: i64,
+) -> Result<bool, sqlx::Error> {
+    if !change_one(connection, id, change, events, at).await? {
+        return Ok(false);
+    }
+    if let Some(name) = &change.provider_call_id {
+        let sql = "SELECT configuration_id FROM calls WHERE id = $1";
+        let configuration: String = sqlx::query_scalar(sql).bind(id).fetch_one(&mut *connection).await?;
+        let sql = "UPDATE calls SET name_key = $2 WHERE id = $1";
+        sqlx::query(sql).bind(id).bind(name_key(&configuration, name)).execute(connection).await?;
+    }
+    Ok(true)
 }
 
 async fn change_one(

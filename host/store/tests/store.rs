@@ -89,6 +89,7 @@ on_both! {
     calls_without_a_providers_id_do_not_collide
     a_change_keeps_what_it_does_not_name_and_adds_to_the_history_in_order
     one_providers_id_names_one_call_also_when_it_is_learned_later
+    calls_that_a_host_stored_without_keys_get_them_at_the_next_start
     lists_are_walked_page_by_page_without_gap_or_repeat
     hostile_text_is_stored_as_text
     organizations_see_nothing_of_each_other
@@ -316,6 +317,32 @@ async fn one_providers_id_names_one_call_also_when_it_is_learned_later(place: Pl
     let second = store.create_call(call(None, 2)).await.unwrap().into_call();
     let change = CallChange { provider_call_id: Some("CA1".into()), ..CallChange::default() };
     assert!(matches!(store.change_call(&second.id, change, vec![], 3).await, Err(StoreError::Conflict(_))));
+    let change = |name: &str| CallChange { provider_call_id: Some(name.into()), ..CallChange::default() };
+    assert!(store.change_call(&second.id, change("CA2"), vec![], 4).await.unwrap());
+    assert!(matches!(store.create_call(call(Some("CA2"), 5)).await.unwrap(), Inserted::Existing(_)));
+    // The same again is no conflict, and a name that was given up is free.
+    assert!(store.change_call(&second.id, change("CA2"), vec![], 6).await.unwrap());
+    assert!(store.change_call(&second.id, change("CA3"), vec![], 7).await.unwrap());
+    assert!(matches!(store.create_call(call(Some("CA2"), 8)).await.unwrap(), Inserted::New(_)));
+    assert_eq!(store.call_by_provider_id("cfg_1", "CA3").await.unwrap().map(|call| call.id), Some(second.id));
+}
+
+async fn calls_that_a_host_stored_without_keys_get_them_at_the_next_start(place: Place) {
+    let store = place.open().await;
+    let name = |index: i64| format!("CA{index}");
+    for index in 0..1_001 {
+        store.create_call(call(Some(&name(index)), index)).await.unwrap();
+    }
+    drop(store);
+    let mut connection = sqlx::AnyConnection::connect(&place.url).await.unwrap();
+    connection.execute("UPDATE calls SET name_key = NULL WHERE id <> (SELECT MIN(id) FROM calls)").await.unwrap();
+    let store = place.open().await;
+    for index in [0, 1, 499, 500, 501, 1_000] {
+        let again = store.create_call(call(Some(&name(index)), 2_000)).await.unwrap();
+        assert!(matches!(again, Inserted::Existing(_)), "{index}");
+    }
+    let missing = "SELECT COUNT(*) FROM calls WHERE name_key IS NULL";
+    assert_eq!(sqlx::query_scalar::<_, i64>(missing).fetch_one(&mut connection).await.unwrap(), 0);
 }
 
 async fn lists_are_walked_page_by_page_without_gap_or_repeat(place: Place) {
@@ -593,6 +620,8 @@ async fn tables_go_down_and_up_again(place: Place) {
     assert_eq!(store.get_configuration(DEFAULT_ORGANIZATION, &main.id).await.unwrap(), main);
     assert_eq!(store.list_numbers(DEFAULT_ORGANIZATION, 10, None).await.unwrap().items.len(), 1);
     assert!(store.call_by_provider_id("cfg_1", "CA1").await.unwrap().is_some());
+    // The older schema knew of no keys: the host has made them.
+    assert!(matches!(store.create_call(call(Some("CA1"), 6)).await.unwrap(), Inserted::Existing(_)));
     drop(store);
     migrations.undo(&pool, 0).await.unwrap();
     migrations.run(&pool).await.unwrap();
@@ -625,7 +654,7 @@ async fn a_schema_that_a_newer_host_made_is_served_as_before(place: Place) {
     }
     assert_eq!(running.list_configurations(DEFAULT_ORGANIZATION, 10, None).await.unwrap().items.len(), 3);
     // And back, as when the newer host was no good.
-    migrations.undo(&pool, 7).await.unwrap();
+    migrations.undo(&pool, 8).await.unwrap();
     let again = place.open().await;
     assert!(again.call_by_provider_id("cfg_1", "CA3").await.unwrap().is_some());
 }
