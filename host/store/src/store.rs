@@ -62,6 +62,8 @@ const SQLITE_READERS: &str = "PRAGMA cache_size = -512";
 const SQLITE_WRITER: &str = "PRAGMA cache_size = -4096";
 /// For each connection to PostgreSQL: whoever asks has stopped waiting by then.
 const POSTGRES: [&str; 2] = ["SET statement_timeout = '4s'", "SET idle_in_transaction_session_timeout = '10s'"];
+/// For the one that makes tables: they take as long as they are large, and so does another host that makes them meanwhile.
+const POSTGRES_PATIENT: &str = "SET statement_timeout = 0";
 /// The migrations say BLOB, which PostgreSQL calls `bytea`.
 const POSTGRES_BLOB: &str = "DO $$ BEGIN CREATE DOMAIN blob AS bytea; \
                              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
@@ -84,6 +86,21 @@ impl Backend {
             Self::Sqlite => Places::InOrder,
             Self::Postgres => Places::Numbered,
         }
+    }
+
+    /// Brings the tables up to date.
+    async fn migrate(self, pool: &AnyPool) -> Result<(), StoreError> {
+        let mut connection = pool.acquire().await?;
+        if self == Self::Postgres {
+            connection.execute(POSTGRES_BLOB).await?;
+            connection.execute(POSTGRES_PATIENT).await?;
+        }
+        // A newer host may have been here: what it added is no concern of this one.
+        let migrated = sqlx::migrate!("../../migrations").set_ignore_missing(true).run(&mut *connection).await;
+        migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        // The one in its place is as hurried as the others.
+        connection.close().await?;
+        Ok(())
     }
 
     /// A connection over a network may be gone when it is next needed, and is asked first; the one that writes finds out by
@@ -136,12 +153,7 @@ impl Store {
         let url = backend.dialled(url);
         // A first connection may have to create the database's file.
         let pool = backend.pool(connections).acquire_timeout(Duration::from_secs(5)).connect(&url).await?;
-        if backend == Backend::Postgres {
-            pool.execute(POSTGRES_BLOB).await?;
-        }
-        // A newer host may have been here: what it added is no concern of this one.
-        let migrated = sqlx::migrate!("../../migrations").set_ignore_missing(true).run(&pool).await;
-        migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        backend.migrate(&pool).await?;
         if backend == Backend::Sqlite {
             open_all(&pool, connections).await?;
         }

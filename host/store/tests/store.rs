@@ -659,6 +659,24 @@ async fn a_schema_that_a_newer_host_made_is_served_as_before(place: Place) {
     assert!(again.call_by_provider_id("cfg_1", "CA3").await.unwrap().is_some());
 }
 
+/// A table that is made anew waits for whoever reads it, and takes as long as it is large.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_may_take_longer_to_make_than_a_statement_of_postgresql_may() {
+    let place = Place::postgres().await;
+    drop(place.open().await);
+    let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
+    sqlx::migrate!("../../migrations").undo(&pool, 7).await.unwrap();
+    let mut reader = pool.begin().await.unwrap();
+    reader.execute("SELECT * FROM calls").await.unwrap();
+    let reading = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        reader.rollback().await.unwrap();
+    });
+    let store = place.open().await;
+    store.create_call(call(Some("CA1"), 5)).await.unwrap();
+    reading.await.unwrap();
+}
+
 /// The migrations there are, and one after them.
 fn migrations_and(later: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
