@@ -332,6 +332,7 @@ async fn change_that_may_conflict(
     }
 }
 
+/// With the key of the name that it learned, if it did.
 async fn change_and_name(
     connection: &mut AnyConnection,
     id: &str,
