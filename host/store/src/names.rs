@@ -1,7 +1,7 @@
 //! Providers' names of calls, as the database knows them: by one number, whose index is a fifth of that of the names themselves.
 
 use ring::digest::{Context, SHA256};
-use sqlx::{AnyPool, Row};
+use sqlx::{AnyConnection, AnyPool, Row};
 
 use crate::error::StoreError;
 
@@ -18,6 +18,15 @@ pub(crate) fn name_key(configuration: &str, provider_call_id: &str) -> i64 {
     context.update(provider_call_id.as_bytes());
     let digest = context.finish();
     digest.as_ref().first_chunk().copied().map(i64::from_be_bytes).unwrap_or_default()
+}
+
+/// Gives a call the key of the name that it learned.
+pub(crate) async fn key_one(connection: &mut AnyConnection, id: &str, name: &str) -> Result<(), sqlx::Error> {
+    let sql = "SELECT configuration_id FROM calls WHERE id = $1";
+    let configuration: String = sqlx::query_scalar(sql).bind(id).fetch_one(&mut *connection).await?;
+    let sql = "UPDATE calls SET name_key = $2 WHERE id = $1";
+    sqlx::query(sql).bind(id).bind(name_key(&configuration, name)).execute(connection).await?;
+    Ok(())
 }
 
 /// Gives their keys to calls that a host stored which knew of none.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::{StoreError, is_conflict};
 use crate::model::{CallChange, NewCall, NewEvent};
-use crate::names::name_key;
+use crate::names::{key_one, name_key};
 
 /// Calls in one statement. Bounded so that the prepared statements are few.
 const GROUP: usize = 64;
@@ -322,7 +322,7 @@ async fn change_that_may_conflict(
     at: i64,
 ) -> Result<Result<bool, StoreError>, sqlx::Error> {
     let mut nested = connection.begin().await?;
-    match change_and_name(&mut nested, id, change, events, at).await {
+    match change_one(&mut nested, id, change, events, at).await {
         Ok(known) => nested.commit().await.map(|()| Ok(known)),
         Err(error) if is_conflict(&error) => {
             let sentence = "another call has the provider's id".to_owned();
@@ -330,26 +330,6 @@ async fn change_that_may_conflict(
         }
         Err(error) => Err(error),
     }
-}
-
-/// With the key of the name that it learned, if it did.
-async fn change_and_name(
-    connection: &mut AnyConnection,
-    id: &str,
-    change: &CallChange,
-    events: &[NewEvent],
-    at: i64,
-) -> Result<bool, sqlx::Error> {
-    if !change_one(connection, id, change, events, at).await? {
-        return Ok(false);
-    }
-    if let Some(name) = &change.provider_call_id {
-        let sql = "SELECT configuration_id FROM calls WHERE id = $1";
-        let configuration: String = sqlx::query_scalar(sql).bind(id).fetch_one(&mut *connection).await?;
-        let sql = "UPDATE calls SET name_key = $2 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(name_key(&configuration, name)).execute(connection).await?;
-    }
-    Ok(true)
 }
 
 async fn change_one(
@@ -380,6 +360,9 @@ async fn change_one(
         .bind(change.bill_at);
     if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(false);
+    }
+    if let Some(name) = &change.provider_call_id {
+        key_one(connection, id, name).await?;
     }
     for event in events {
         let sql = "INSERT INTO call_events (call_id, seq, at, kind, data) \
