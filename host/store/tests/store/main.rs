@@ -1,15 +1,20 @@
 //! Claims about stored state. Each is held against a SQLite file and against a PostgreSQL database of its own.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod schema;
+
 use std::collections::BTreeMap;
 
 use jackfield_store::{
-    Agent, ApiToken, CallChange, CallFilter, Configuration, DEFAULT_ORGANIZATION, Inserted, Keyring, KeyringError,
-    NewCall, NewEvent, Organization, PhoneNumber, RolloutRecord, Secret, Store, StoreError, new_call_id, new_id,
+    Agent, ApiToken, Call, CallChange, CallFilter, Configuration, DEFAULT_ORGANIZATION, Inserted, Keyring,
+    KeyringError, NewCall, NewEvent, Organization, PhoneNumber, RolloutRecord, Secret, Store, StoreError, new_call_id,
+    new_id,
 };
 use serde_json::json;
 use sqlx::{Connection, Executor, Row};
 use tempfile::TempDir;
+
+use schema::{a_schema_that_a_newer_host_made_is_served_as_before, tables_go_down_and_up_again};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -87,6 +92,7 @@ on_both! {
     the_directory_never_goes_back_to_what_it_was
     a_thousand_deliveries_of_one_webhook_make_one_call
     calls_without_a_providers_id_do_not_collide
+    calls_that_are_up_are_found_by_whose_they_are
     a_change_keeps_what_it_does_not_name_and_adds_to_the_history_in_order
     one_providers_id_names_one_call_also_when_it_is_learned_later
     calls_that_a_host_stored_without_keys_get_them_at_the_next_start
@@ -292,6 +298,27 @@ async fn calls_without_a_providers_id_do_not_collide(place: Place) {
         assert!(matches!(store.create_call(call(None, at)).await.unwrap(), Inserted::New(_)));
     }
     assert_eq!(store.unfinished_calls().await.unwrap().len(), 3);
+}
+
+async fn calls_that_are_up_are_found_by_whose_they_are(place: Place) {
+    let store = place.open().await;
+    let mut made = Vec::new();
+    for (owner, at) in [("node_c", 1), ("node_b", 2), ("node_a", 3), ("node_c", 4), ("node_d", 5)] {
+        let new = NewCall { owner: owner.to_owned(), ..call(None, at) };
+        made.push(store.create_call(new).await.unwrap().into_call().id);
+    }
+    let over = CallChange { ended_at: Some(6), ..CallChange::default() };
+    store.change_call(&made[4], over, Vec::new(), 6).await.unwrap();
+    for (node, others) in
+        [("node_b", ["node_a", "node_c"]), ("node_a", ["node_b", "node_c"]), ("node_c", ["node_a", "node_b"])]
+    {
+        let mut found = store.other_owners(node).await.unwrap();
+        found.sort();
+        assert_eq!(found, others);
+    }
+    let ids = |calls: Vec<Call>| calls.into_iter().map(|call| call.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.unfinished_calls_of("node_c").await.unwrap()), [made[0].clone(), made[3].clone()]);
+    assert_eq!(ids(store.unfinished_calls().await.unwrap()), made[..4]);
 }
 
 async fn a_change_keeps_what_it_does_not_name_and_adds_to_the_history_in_order(place: Place) {
@@ -602,89 +629,4 @@ async fn secrets_are_sealed_anew_while_others_read(place: Place) {
     assert_eq!(alone.get_agent(DEFAULT_ORGANIZATION, &bot.id).await.unwrap(), bot);
     let read = alone.get_configuration(DEFAULT_ORGANIZATION, &ids[449]).await.unwrap();
     assert_eq!(read.previous["auth_token"].0.expose(), "planted-canary");
-}
-
-async fn tables_go_down_and_up_again(place: Place) {
-    let store = place.open().await;
-    let main = configuration("main");
-    store.create_configuration(&main).await.unwrap();
-    store.create_number(&number(&main, None)).await.unwrap();
-    store.create_call(call(Some("CA1"), 5)).await.unwrap();
-    drop(store);
-    let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
-    let migrations = sqlx::migrate!("../../migrations");
-    // To the first schema, and from there to this one, with what is in it.
-    migrations.undo(&pool, 1).await.unwrap();
-    migrations.run(&pool).await.unwrap();
-    let store = place.open().await;
-    assert_eq!(store.get_configuration(DEFAULT_ORGANIZATION, &main.id).await.unwrap(), main);
-    assert_eq!(store.list_numbers(DEFAULT_ORGANIZATION, 10, None).await.unwrap().items.len(), 1);
-    assert!(store.call_by_provider_id("cfg_1", "CA1").await.unwrap().is_some());
-    // The older schema knew of no keys: the host has made them.
-    assert!(matches!(store.create_call(call(Some("CA1"), 6)).await.unwrap(), Inserted::Existing(_)));
-    drop(store);
-    migrations.undo(&pool, 0).await.unwrap();
-    migrations.run(&pool).await.unwrap();
-}
-
-/// As a newer host makes them while this one runs, and finds them at the next start.
-async fn a_schema_that_a_newer_host_made_is_served_as_before(place: Place) {
-    let running = place.open().await;
-    let main = configuration("main");
-    running.create_configuration(&main).await.unwrap();
-    running.create_call(call(Some("CA1"), 5)).await.unwrap();
-    assert_eq!(running.get_configuration(DEFAULT_ORGANIZATION, &main.id).await.unwrap(), main);
-    let newer = migrations_and(
-        "ALTER TABLE calls ADD COLUMN later TEXT;
-         ALTER TABLE configurations ADD COLUMN later BIGINT NOT NULL DEFAULT 0;
-         CREATE TABLE later (id TEXT PRIMARY KEY);",
-    );
-    let migrations = sqlx::migrate::Migrator::new(newer.path()).await.unwrap();
-    let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
-    migrations.run(&pool).await.unwrap();
-    let started = place.open().await;
-    for (store, provider_id) in [(&running, "CA2"), (&started, "CA3")] {
-        let name = configuration(provider_id);
-        store.create_configuration(&name).await.unwrap();
-        assert_eq!(store.get_configuration(DEFAULT_ORGANIZATION, &main.id).await.unwrap(), main);
-        store.create_call(call(Some(provider_id), 6)).await.unwrap();
-        for known in ["CA1", provider_id] {
-            assert!(store.call_by_provider_id("cfg_1", known).await.unwrap().is_some(), "{known}");
-        }
-    }
-    assert_eq!(running.list_configurations(DEFAULT_ORGANIZATION, 10, None).await.unwrap().items.len(), 3);
-    // And back, as when the newer host was no good.
-    migrations.undo(&pool, 8).await.unwrap();
-    let again = place.open().await;
-    assert!(again.call_by_provider_id("cfg_1", "CA3").await.unwrap().is_some());
-}
-
-/// A table that is made anew waits for whoever reads it, and takes as long as it is large.
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_may_take_longer_to_make_than_a_statement_of_postgresql_may() {
-    let place = Place::postgres().await;
-    drop(place.open().await);
-    let pool = sqlx::AnyPool::connect(&place.url).await.unwrap();
-    sqlx::migrate!("../../migrations").undo(&pool, 7).await.unwrap();
-    let mut reader = pool.begin().await.unwrap();
-    reader.execute("SELECT * FROM calls").await.unwrap();
-    let reading = tokio::spawn(async move {
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-        reader.rollback().await.unwrap();
-    });
-    let store = place.open().await;
-    store.create_call(call(Some("CA1"), 5)).await.unwrap();
-    reading.await.unwrap();
-}
-
-/// The migrations there are, and one after them.
-fn migrations_and(later: &str) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    for file in std::fs::read_dir("../../migrations").unwrap().map(Result::unwrap) {
-        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
-    }
-    std::fs::write(folder.path().join("9000_later.up.sql"), later).unwrap();
-    let undone = "ALTER TABLE calls DROP COLUMN later; ALTER TABLE configurations DROP COLUMN later; DROP TABLE later;";
-    std::fs::write(folder.path().join("9000_later.down.sql"), undone).unwrap();
-    folder
 }
