@@ -25,7 +25,7 @@ impl Rollout {
 
     /// May a build be given a new call's audio? One that is out gets a call in a while, to see whether it does better.
     pub(crate) fn may_carry(&self, generation: &Generation) -> bool {
-        self.breaker().leave(&key(generation.digest()), &[0; 32], Instant::now()) == Leave::Yes
+        self.breaker().leave(&key(generation.digest()), || [0; 32], Instant::now()) == Leave::Yes
     }
 
     /// An operator lets a build in again, for all it does.

@@ -50,11 +50,11 @@ struct Input {
 }
 
 impl Breaker {
-    /// Asked before an input is given to a build.
-    pub(crate) fn leave(&self, digest: &str, input: &[u8; 32], now: Instant) -> Leave {
+    /// Asked before an input is given to a build. What the input is known by is asked for where the build has failed at some.
+    pub(crate) fn leave(&self, digest: &str, input: impl FnOnce() -> [u8; 32], now: Instant) -> Leave {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(record) = records.get_mut(digest) else { return Leave::Yes };
-        if record.inputs.get(input).is_some_and(Input::is_bad) {
+        if !record.inputs.is_empty() && record.inputs.get(&input()).is_some_and(Input::is_bad) {
             record.quarantined += 1;
             return Leave::Quarantined;
         }
@@ -148,17 +148,17 @@ mod tests {
         let (breaker, now) = (Breaker::default(), Instant::now());
         let mut out = 0;
         for index in 0..20u8 {
-            assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
+            assert_eq!(breaker.leave("d", || GOOD, now), Leave::Yes);
             out += usize::from(breaker.failed("d", &[index + 1; 32], 1, none, now));
         }
         assert_eq!(out, 1, "told once");
-        assert!(matches!(breaker.leave("d", &GOOD, now), Leave::Out(_)));
-        assert_eq!(breaker.leave("other", &GOOD, now), Leave::Yes);
+        assert!(matches!(breaker.leave("d", || GOOD, now), Leave::Out(_)));
+        assert_eq!(breaker.leave("other", || GOOD, now), Leave::Yes);
         let later = now + OUT + Duration::from_millis(1);
-        assert_eq!(breaker.leave("d", &GOOD, later), Leave::Yes, "one is let through");
-        assert!(matches!(breaker.leave("d", &GOOD, later), Leave::Out(_)), "and no other");
+        assert_eq!(breaker.leave("d", || GOOD, later), Leave::Yes, "one is let through");
+        assert!(matches!(breaker.leave("d", || GOOD, later), Leave::Out(_)), "and no other");
         breaker.did_well("d");
-        assert_eq!(breaker.leave("d", &GOOD, later), Leave::Yes);
+        assert_eq!(breaker.leave("d", || GOOD, later), Leave::Yes);
     }
 
     #[test]
@@ -166,15 +166,15 @@ mod tests {
         let (breaker, now) = (Breaker::default(), Instant::now());
         let bad = [7; 32];
         for _ in 0..2 {
-            assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
+            assert_eq!(breaker.leave("d", || bad, now), Leave::Yes);
             breaker.failed("d", &bad, 1, || json!("a shape"), now);
         }
-        assert_eq!(breaker.leave("d", &bad, now), Leave::Quarantined);
-        assert_eq!(breaker.leave("d", &GOOD, now), Leave::Yes);
+        assert_eq!(breaker.leave("d", || bad, now), Leave::Quarantined);
+        assert_eq!(breaker.leave("d", || GOOD, now), Leave::Yes);
         assert_eq!(breaker.shown("d", now)["quarantined_inputs"], 1);
         assert_eq!(breaker.shown("d", now)["inputs"], json!([{ "times": 2, "what": "a shape" }]));
         breaker.release("d");
-        assert_eq!(breaker.leave("d", &bad, now), Leave::Yes);
+        assert_eq!(breaker.leave("d", || bad, now), Leave::Yes);
     }
 
     #[test]

@@ -36,8 +36,6 @@ pub(crate) struct Genuine {
     replay_key: Option<String>,
     /// Was the same message processed before? Unknown until somebody asks: a call that comes in is known by its own name.
     repeated: Option<bool>,
-    /// The request's, for what is remembered of inputs that break a plugin.
-    input: [u8; 32],
     /// Unix milliseconds of its proof.
     proved_at: u64,
     /// In the plugin's guests so far.
@@ -69,7 +67,7 @@ pub(crate) async fn recognise<T: Send + 'static>(
 ) -> Result<(Box<Genuine>, T), Refused> {
     let directory = app.store.directory();
     let (mut refused, mut weak) = (Refused::NotGenuine("unrecognised"), None);
-    let (input, request) = (input_of(&request), Arc::new(request));
+    let request = Arc::new(request);
     // A provider that nobody has an account with is not asked: it costs nothing, and learns nothing of others' calls.
     let asked = |generation: &Arc<Generation>| {
         generation.reads_webhooks() && directory.configurations_of(&generation.describe().name).next().is_some()
@@ -81,10 +79,10 @@ pub(crate) async fn recognise<T: Send + 'static>(
         let work = {
             let (app, generation, directory) = (app.clone(), Arc::clone(&generation), Arc::clone(&directory));
             let request = Arc::clone(&request);
-            move || match claimed(&app, &generation, &directory, &request, &input) {
+            move || match claimed(&app, &generation, &directory, &request) {
                 Ok((_, configuration, held)) if held.basis == Basis::Plugin => Claimed::Said(configuration),
                 Ok(claim) => {
-                    let mut genuine = genuine(claim, Arc::clone(&directory), Arc::clone(&request), input);
+                    let mut genuine = genuine(claim, Arc::clone(&directory), Arc::clone(&request));
                     let done = then(&app, &mut genuine);
                     Claimed::Proved(genuine, done)
                 }
@@ -124,11 +122,10 @@ fn claimed(
     generation: &Arc<Generation>,
     directory: &Directory,
     request: &Request,
-    input: &[u8; 32],
 ) -> Result<Claim, Refused> {
     let unrecognised = Refused::NotGenuine("unrecognised");
     // One that is out is not asked.
-    let Ok(mut guest) = fresh(app, generation, input) else { return Err(unrecognised) };
+    let Ok(mut guest) = fresh(app, generation, request) else { return Err(unrecognised) };
     let identity = match guest.identify(request) {
         Ok(Some(identity)) => identity,
         Ok(None) => return Err(unrecognised),
@@ -184,11 +181,10 @@ async fn prove_shared<T: Send + 'static>(
     let work = {
         let (app, generation, request) = (app.clone(), Arc::clone(generation), Arc::clone(&request));
         move || -> Result<Result<(Box<Genuine>, T), &'static str>, Refused> {
-            let input = input_of(&request);
-            let mut guest = fresh(&app, &generation, &input)?;
+            let mut guest = fresh(&app, &generation, &request)?;
             Ok(proven(&app, &mut guest, &configuration, &request, came_at)?.map(|held| {
                 let (claim, directory) = ((guest, Arc::clone(&configuration), held), app.store.directory());
-                let mut genuine = genuine(claim, directory, Arc::clone(&request), input);
+                let mut genuine = genuine(claim, directory, Arc::clone(&request));
                 let done = then(&app, &mut genuine);
                 (genuine, done)
             }))
@@ -248,7 +244,7 @@ impl Genuine {
 
     /// What it says. To be asked for in its guest's turn.
     pub(crate) fn read(&mut self, app: &App, hook: &str) -> Result<Vec<Event>, Refused> {
-        let mut guest = self.guest.take().map_or_else(|| fresh(app, &self.generation, &self.input), Ok)?;
+        let mut guest = self.guest.take().map_or_else(|| fresh(app, &self.generation, &self.request), Ok)?;
         let began = Instant::now();
         let read = guest.read(&self.account, &self.request, hook);
         self.spent += began.elapsed();
@@ -282,7 +278,7 @@ impl Genuine {
 
     /// How this provider writes an answer, in the turn that its guest has.
     pub(super) fn reply_now(&mut self, app: &App, call: Option<&Call>, action: &Action) -> Result<Response, Refused> {
-        let written = write(app, &self.generation, self.guest.take(), &self.account, &self.input, call, action);
+        let written = write(app, &self.generation, self.guest.take(), &self.account, &self.request, call, action);
         self.checked(app, written)
     }
 
@@ -290,8 +286,8 @@ impl Genuine {
     pub(crate) async fn reply(&mut self, app: &App, call: Option<Call>, action: Action) -> Result<Response, Refused> {
         let work = {
             let (app, generation, guest) = (app.clone(), Arc::clone(&self.generation), Cell::new(self.guest.take()));
-            let (account, input) = (self.account.clone(), self.input);
-            move || write(&app, &generation, guest.take(), &account, &input, call.as_ref(), &action)
+            let (account, request) = (self.account.clone(), Arc::clone(&self.request));
+            move || write(&app, &generation, guest.take(), &account, &request, call.as_ref(), &action)
         };
         let written = self.generation.next_turn(&app.guests, &self.configuration.id, work).await;
         self.checked(app, written.unwrap_or_else(|error| Err(Unwritten::Guest(error))))
@@ -328,11 +324,11 @@ fn write(
     generation: &Arc<Generation>,
     guest: Option<WebhookGuest>,
     account: &Account,
-    input: &[u8; 32],
+    request: &Request,
     call: Option<&Call>,
     action: &Action,
 ) -> Written {
-    let another = || fresh(app, generation, input).map_err(Unwritten::NotAsked);
+    let another = || fresh(app, generation, request).map_err(Unwritten::NotAsked);
     let mut guest = guest.map_or_else(another, Ok)?;
     let written = match guest.reply(account, call, action) {
         Err(GuestError::Result { .. } | GuestError::Trap { .. } | GuestError::Deadline { .. }) => {
@@ -374,8 +370,8 @@ fn failed(app: &App, generation: &Generation, request: &Request, error: &GuestEr
 }
 
 /// A fresh store for this webhook.
-fn fresh(app: &App, generation: &Arc<Generation>, input: &[u8; 32]) -> Result<WebhookGuest, Refused> {
-    match app.rollout.breaker().leave(generation.digest(), input, Instant::now()) {
+fn fresh(app: &App, generation: &Arc<Generation>, request: &Request) -> Result<WebhookGuest, Refused> {
+    match app.rollout.breaker().leave(generation.digest(), || input_of(request), Instant::now()) {
         Leave::Yes => {}
         Leave::Out(left) => {
             let seconds = left.as_secs().max(1);
@@ -473,12 +469,7 @@ fn stale(signed_at: u64, now: u64, window: Duration) -> bool {
     u128::from(now.abs_diff(signed_at)) > window.as_millis()
 }
 
-fn genuine(
-    (guest, configuration, held): Claim,
-    directory: Arc<Directory>,
-    request: Arc<Request>,
-    input: [u8; 32],
-) -> Box<Genuine> {
+fn genuine((guest, configuration, held): Claim, directory: Arc<Directory>, request: Arc<Request>) -> Box<Genuine> {
     let Held { account, replay_key, at: proved_at, spent, basis: _ } = held;
     // Without a key there is nothing to know it by.
     let repeated = replay_key.is_none().then_some(false);
@@ -492,7 +483,6 @@ fn genuine(
         request,
         replay_key,
         repeated,
-        input,
         proved_at,
         spent,
     })
