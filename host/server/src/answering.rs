@@ -118,7 +118,7 @@ pub(crate) async fn admit(
             Ok(Answer { call: Some(guest_call(&call)), action: Action::HangUp, again: true })
         }
         Inserted::Existing(call) => {
-            let stream = app.calls.stream_action(&call).await.map_err(NotNow::Media)?;
+            let stream = Box::pin(app.calls.stream_action(&call)).await.map_err(NotNow::Media)?;
             Ok(Answer { call: Some(guest_call(&call)), action: Action::Stream(stream), again: true })
         }
         Inserted::New(call) if !app.calls.has_room() => {
@@ -132,14 +132,14 @@ pub(crate) async fn admit(
         }
         Inserted::New(call) => {
             let about = Some(guest_call(&call));
-            app.calls.begin(call, generation.pin(), Arc::clone(configuration));
+            app.calls.begin(*call, generation.pin(), Arc::clone(configuration));
             Ok(Answer { call: about, action, again: false })
         }
     }
 }
 
 /// A call that had a seat, and cannot be carried here.
-async fn sent_away(app: &App, call: Call, status: &'static str, why: &str, action: Action) -> Answer {
+async fn sent_away(app: &App, call: Box<Call>, status: &'static str, why: &str, action: Action) -> Answer {
     app.calls.refuse(&call, status, why).await;
     app.calls.seats.give_back(&call).await;
     Answer { call: Some(guest_call(&call)), action, again: false }

@@ -55,9 +55,9 @@ impl CallService {
             .ok_or_else(|| CallProblem::Plugin(format!("no plugin for `{}` is loaded", configuration.provider)))?;
         let generation = self.board.rollout.pick(&serving, &jackfield_store::new_id("pick"));
         let call = match self.write_intent(&configuration, &generation, &agent, from, order).await? {
-            Inserted::New(call) => call,
+            Inserted::New(call) => *call,
             // Another node, or an earlier run of this one, has carried the order out.
-            Inserted::Existing(call) => return Ok(call),
+            Inserted::Existing(call) => return Ok(*call),
         };
         self.seat(&call).await?;
         let request = self.place_request(&call).await.map_err(CallProblem::ProviderUnavailable)?;

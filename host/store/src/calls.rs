@@ -37,7 +37,7 @@ impl Store {
     pub async fn create_call(&self, new: impl Into<Box<NewCall>>) -> Result<Inserted, StoreError> {
         let (new, is_new) = self.writer.create(new.into()).await?;
         if is_new {
-            return Ok(Inserted::New(fresh(*new)));
+            return Ok(Inserted::New(Box::new(fresh(*new))));
         }
         let known = match (&new.order_key, &new.provider_call_id) {
             (Some(key), _) => self.call_by_order(key).await?,
@@ -46,7 +46,7 @@ impl Store {
                 self.call_by_provider_id(&new.configuration_id, provider_id).await?
             }
         };
-        known.map(Inserted::Existing).ok_or(StoreError::Damaged("call"))
+        known.map(|call| Inserted::Existing(Box::new(call))).ok_or(StoreError::Damaged("call"))
     }
 
     /// Changes a call and adds to its history, in one transaction. False when there is no such call.

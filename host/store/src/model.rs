@@ -159,20 +159,20 @@ pub struct NewCall {
     pub order_key: Option<String>,
 }
 
-/// What came of storing a new call.
+/// What came of storing a new call. Boxed: it goes from hand to hand, and waits in the tasks of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inserted {
     /// It was new.
-    New(Call),
+    New(Box<Call>),
     /// The provider's id is known: this is the call it names.
-    Existing(Call),
+    Existing(Box<Call>),
 }
 
 impl Inserted {
     /// The call, new or not.
     pub fn into_call(self) -> Call {
         match self {
-            Self::New(call) | Self::Existing(call) => call,
+            Self::New(call) | Self::Existing(call) => *call,
         }
     }
 }

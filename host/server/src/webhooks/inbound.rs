@@ -144,7 +144,7 @@ async fn act(
     app.metrics.webhook(WebhookOutcome::Accepted);
     match answer {
         Some(answer) => Ok(answer),
-        None => answer::checked(genuine.reply(app, None, Action::Acknowledge).await?),
+        None => answer::checked(Box::pin(genuine.reply(app, None, Action::Acknowledge)).await?),
     }
 }
 
@@ -195,7 +195,8 @@ async fn admit(
     };
     let written = match written {
         Some(written) => written,
-        None => genuine.reply(app, about, offered.clone()).await,
+        // Boxed, as below: most answers were written with the offer.
+        None => Box::pin(genuine.reply(app, about, offered.clone())).await,
     };
     let told = answering::admit(app, &generation, &configuration, offer).await.map_err(unavailable)?;
     if by_command {
@@ -206,7 +207,7 @@ async fn admit(
     if told.action == offered {
         return answer::checked(written?);
     }
-    answer::checked(genuine.reply(app, told.call, told.action).await?)
+    answer::checked(Box::pin(genuine.reply(app, told.call, told.action)).await?)
 }
 
 /// The document that the plugin declared for the time when it cannot answer itself.
@@ -218,5 +219,5 @@ fn fallback(generation: &Generation) -> Option<Response> {
 }
 
 async fn speak(app: &App, genuine: &mut Genuine, sentence: &str) -> Result<Response, Refused> {
-    answer::checked(genuine.reply(app, None, answering::say(sentence)).await?)
+    answer::checked(Box::pin(genuine.reply(app, None, answering::say(sentence))).await?)
 }

@@ -101,7 +101,8 @@ where
     let request = as_dialled(&app.settings.public_url, &parts, body);
     let budget = app.settings.limits.webhook_answer();
     // A task of its own: work that is late goes on to its end although the sender hears 503.
-    let work = tokio::spawn(work(app.clone(), request));
+    // Boxed: it is large, and would be moved more than once on its way.
+    let work = tokio::spawn(Box::pin(work(app.clone(), request)));
     match tokio::time::timeout(budget, work).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(refused))) => refuse(&app, &refused),

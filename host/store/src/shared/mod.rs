@@ -92,7 +92,8 @@ macro_rules! either {
     ($self:ident, $name:ident($($argument:expr),*)) => {
         match &$self.0 {
             Backend::Memory(memory) => Ok(memory.$name($($argument),*)),
-            Backend::Redis(redis) => redis.$name($($argument),*).await,
+            // Boxed: one host alone needs no room for it in each of its tasks.
+            Backend::Redis(redis) => Box::pin(redis.$name($($argument),*)).await,
         }
     };
 }
