@@ -6,11 +6,11 @@
 pub(crate) mod answer;
 mod backlog;
 mod callback;
+mod dialled;
 pub(crate) mod genuine;
 mod inbound;
 mod redacted;
 
-use axum::body::Bytes;
 use axum::extract::{Extension, Path, Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -98,7 +98,7 @@ where
     if !body.is_empty() && !is_readable(&parts) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    let request = as_dialled(&app.settings.public_url, &parts, body);
+    let request = dialled::as_dialled(&app.settings.public_url, &parts, body);
     let budget = app.settings.limits.webhook_answer();
     // A task of its own: work that is late goes on to its end although the sender hears 503.
     // Boxed: it is large, and would be moved more than once on its way.
@@ -121,18 +121,6 @@ fn is_readable(parts: &Parts) -> bool {
     let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(media_type.as_str(), "application/x-www-form-urlencoded" | "application/json")
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-}
-
-/// The request as the provider sent it: the configured public base, and the raw target behind it.
-fn as_dialled(public_url: &str, parts: &Parts, body: Bytes) -> Request {
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Request {
-        method: parts.method.as_str().to_owned(),
-        url: format!("{}{target}", public_url.trim_end_matches('/')),
-        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
-        body: body.to_vec(),
-    }
 }
 
 fn refuse(app: &App, refused: &Refused) -> Response {
