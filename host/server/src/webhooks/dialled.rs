@@ -1,4 +1,4 @@
-//! A webhook as its provider sent it, which is what it signed: as little of the way here as possible.
+//! A webhook as its provider sent it, which is what it signed, without what came to it on the way.
 
 use axum::body::Bytes;
 use http::request::Parts;
@@ -19,8 +19,7 @@ pub(super) fn as_dialled(public_url: &str, parts: &Parts, body: Bytes) -> Reques
 }
 
 /// What connections and proxies say to each other (RFC 9110 §7.6.1, RFC 7239), and what a client says about the answers it takes.
-/// Whoever sits between may change it, so that nobody can sign it; and a header costs a plugin the same, read or not: two of them
-/// 3 % of a webhook.
+/// Whoever sits between may change it, no provider is known to sign any of it, and a header costs a plugin the same, read or not.
 fn is_of_the_way(name: &HeaderName) -> bool {
     let name = name.as_str();
     let connection = matches!(
